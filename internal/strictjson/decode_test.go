@@ -1,0 +1,134 @@
+package strictjson_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/strictjson"
+	"github.com/stretchr/testify/require"
+)
+
+type address struct {
+	City string `json:"city"`
+	Zip  string
+}
+
+type embedded struct {
+	Org   string `json:"org"`
+	Depth int    `json:"depth"`
+}
+
+type rawText string
+
+func (r *rawText) UnmarshalJSON(text []byte) error { *r = rawText(text); return nil }
+
+type profile struct {
+	embedded
+	Name      string             `json:"name"`
+	Roles     []string           `json:"https://example.com/roles"`
+	Address   *address           `json:"address"`
+	Former    []address          `json:"former"`
+	ByKind    map[string]address `json:"by_kind"`
+	Anything  any                `json:"anything"`
+	Itself    rawText            `json:"itself"`
+	Message   json.RawMessage    `json:"message"`
+	When      time.Time          `json:"when"`
+	Skipped   string             `json:"-"`
+	Depth     int                `json:"depth"` // hides the embedded one
+	Untagged  string
+	unwritten string
+}
+
+func TestDecodeMatchesNamesExactlyAtEveryLevel(t *testing.T) {
+	o, err := strictjson.ParseObject(`{
+		"org": "o", "ORG": "evil",
+		"NAME": "evil", "name": "n", "Name": "evil",
+		"HTTPS://example.com/roles": ["evil"], "https://example.com/roles": ["r"],
+		"address": {"City": "evil", "city": "c", "zip": "evil", "Zip": "z"},
+		"former": [{"CITY": "evil"}, {"city": "f"}],
+		"by_kind": {"Home": {"cITY": "evil", "city": "h"}},
+		"anything": {"a": [1, {"B": true}]},
+		"itself": { "CITY" : 1 },
+		"message": {"x":1, "x":2},
+		"when": "2026-01-02T03:04:05Z",
+		"Skipped": "evil", "-": "evil", "unwritten": "evil", "untagged": "evil", "Untagged": "u",
+		"depth": 3
+	}`)
+	require.NoError(t, err)
+	var got profile
+	require.NoError(t, o.Decode(&got))
+	require.Equal(t, profile{
+		embedded: embedded{Org: "o"},
+		Name:     "n",
+		Roles:    []string{"r"},
+		Address:  &address{City: "c", Zip: "z"},
+		Former:   []address{{}, {City: "f"}},
+		ByKind:   map[string]address{"Home": {City: "h"}},
+		Anything: map[string]any{"a": []any{1.0, map[string]any{"B": true}}},
+		Itself:   `{ "CITY" : 1 }`,
+		Message:  json.RawMessage(`{"x":1, "x":2}`),
+		When:     time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Untagged: "u",
+		Depth:    3,
+	}, got)
+}
+
+type left struct{ Same string }
+type right struct{ Same string }
+
+func TestDecodeIntoFieldsThatHideEachOther(t *testing.T) {
+	o, err := strictjson.ParseObject(`{"Same":"x","same":"y"}`)
+	require.NoError(t, err)
+
+	var none struct {
+		left
+		right
+	}
+	require.NoError(t, o.Decode(&none))
+	require.Zero(t, none, "two of the same depth: neither is known by the name")
+
+	var tagged struct {
+		A string `json:"Same"`
+		left
+	}
+	require.NoError(t, o.Decode(&tagged))
+	require.Equal(t, "x", tagged.A)
+	require.Empty(t, tagged.Same)
+}
+
+func TestDecodeRefusesANameTwiceWhereverItLooks(t *testing.T) {
+	for _, document := range []string{
+		`{"address":{"city":"a","city":"b"}}`,
+		`{"former":[{"city":"a","city":"b"}]}`,
+		`{"by_kind":{"a":{},"a":{}}}`,
+		`{"by_kind":{"a":{"city":"a","\u0063ity":"b"}}}`,
+		`{"anything":[{"a":{"x":1,"x":2}}]}`,
+	} {
+		o, err := strictjson.ParseObject(document)
+		require.NoError(t, err)
+		var got profile
+		require.ErrorIs(t, o.Decode(&got), strictjson.ErrSyntax, document)
+	}
+}
+
+func TestDecodeIntoOtherKinds(t *testing.T) {
+	o, err := strictjson.ParseObject(`{"a":1}`)
+	require.NoError(t, err)
+
+	var anything any
+	require.NoError(t, o.Decode(&anything))
+	require.Equal(t, map[string]any{"a": 1.0}, anything)
+
+	var raw json.RawMessage
+	require.NoError(t, o.Decode(&raw))
+	require.Equal(t, `{"a":1}`, string(raw))
+
+	var wrong []string
+	var typeError *json.UnmarshalTypeError
+	require.ErrorAs(t, o.Decode(&wrong), &typeError)
+
+	var invalid *json.InvalidUnmarshalError
+	require.ErrorAs(t, o.Decode(profile{}), &invalid)
+	require.ErrorAs(t, o.Decode(nil), &invalid)
+}
