@@ -1,0 +1,156 @@
+// Package fetch gets small documents from servers that a configuration names.
+// It goes nowhere else: an address must be https (or loopback), a redirect must
+// stay on the host, and a body is read up to a bound.
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/strictjson"
+)
+
+// MaxSize is how many bytes a document may have, after decompression.
+const MaxSize = 1 << 20
+
+// maxRedirects is how many redirects are followed.
+const maxRedirects = 3
+
+// CheckURL returns an error unless raw is an absolute URL that is safe to fetch
+// from: https, or http on a loopback address, or any http where insecureHTTP
+// says so. The error says what to do, and shows no password.
+func CheckURL(raw string, insecureHTTP bool) error {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return fmt.Errorf("%s is not a URL", strictjson.Excerpt(raw))
+	}
+	switch {
+	case u.Host == "" || u.Opaque != "":
+		return fmt.Errorf("%s is not an absolute URL: write it as https://host/path", strictjson.Excerpt(u.Redacted()))
+	case u.User != nil:
+		return fmt.Errorf("%s has credentials in it: take them out", strictjson.Excerpt(u.Redacted()))
+	case u.Fragment != "":
+		return fmt.Errorf("%s has a fragment: take it out", strictjson.Excerpt(raw))
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme == "http" && (insecureHTTP || isLoopback(u.Hostname())):
+		return nil
+	case u.Scheme == "http":
+		return fmt.Errorf("%s is http, and whoever is on the way could put in keys of their own: use https", strictjson.Excerpt(raw))
+	default:
+		return fmt.Errorf("%s is not an https URL", strictjson.Excerpt(raw))
+	}
+}
+
+// isLoopback reports whether host is this machine by its name alone; no name is
+// looked up.
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// NewClient returns a client that follows redirects only as this package does.
+// It uses base's transport, cookie jar and timeout; a nil base means a
+// transport of its own: proxy from the environment, no connection kept open
+// between documents that are fetched minutes apart, nothing to close.
+func NewClient(base *http.Client) *http.Client {
+	var client http.Client
+	if base != nil {
+		client = *base
+	} else {
+		client.Transport = &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			ForceAttemptHTTP2:      true,
+			DisableKeepAlives:      true,
+			TLSHandshakeTimeout:    10 * time.Second,
+			ExpectContinueTimeout:  time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
+		}
+	}
+	client.CheckRedirect = checkRedirect
+	return &client
+}
+
+// checkRedirect keeps a fetch where it was sent: another host was not
+// configured, and http can be answered by anyone on the way.
+func checkRedirect(next *http.Request, via []*http.Request) error {
+	first := via[0].URL
+	if next.URL.Scheme != first.Scheme || next.URL.Host != first.Host {
+		return fmt.Errorf("redirected to %s://%s, which is not where it was sent: configure that address if it is right",
+			next.URL.Scheme, next.URL.Host)
+	}
+	if len(via) > maxRedirects {
+		return fmt.Errorf("redirected more than %d times", maxRedirects)
+	}
+	return nil
+}
+
+// A StatusError says that a server answered, but not with 200.
+type StatusError struct {
+	URL         string
+	StatusCode  int
+	ContentType string
+	Body        string // its first bytes, quoted
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("GET %s: answered %d %s (%s): %s",
+		e.URL, e.StatusCode, http.StatusText(e.StatusCode), strictjson.Excerpt(e.ContentType), e.Body)
+}
+
+// A Document is what a server answered with 200.
+type Document struct {
+	URL         string
+	ContentType string
+	Body        string
+}
+
+// Invalid returns an error that says what is wrong with the document and shows
+// what came: behind "not strict JSON" there is often a page in HTML.
+func (d Document) Invalid(err error) error {
+	return fmt.Errorf("GET %s: answered 200 (%s): %w; it starts with %s",
+		d.URL, strictjson.Excerpt(d.ContentType), err, strictjson.Excerpt(d.Body))
+}
+
+var errTooLarge = errors.New("the answer is larger than 1 MiB")
+
+// Get fetches a document with a client of [NewClient]. The context bounds all
+// of it, the body included.
+func Get(ctx context.Context, client *http.Client, rawURL string) (Document, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
+	if err != nil {
+		return Document{}, err
+	}
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", "bearerguard")
+	response, err := client.Do(request)
+	if err != nil {
+		return Document{}, err // net/http has put the method and the URL in front
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, MaxSize+1))
+	if err != nil {
+		return Document{}, fmt.Errorf("GET %s: reading the answer: %w", rawURL, err)
+	}
+	contentType := response.Header.Get("Content-Type")
+	if response.StatusCode != http.StatusOK {
+		return Document{}, &StatusError{
+			URL: rawURL, StatusCode: response.StatusCode, ContentType: contentType,
+			Body: strictjson.Excerpt(string(body[:min(len(body), 256)])),
+		}
+	}
+	if len(body) > MaxSize {
+		return Document{}, fmt.Errorf("GET %s: %w", rawURL, errTooLarge)
+	}
+	return Document{URL: rawURL, ContentType: contentType, Body: string(body)}, nil
+}
