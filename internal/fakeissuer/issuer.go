@@ -1,0 +1,418 @@
+// Package fakeissuer is an authorization server for tests and examples: it has
+// real keys, signs real tokens and answers discovery, key set, token and
+// userinfo requests, on a socket or in memory. It can rotate its keys, go down
+// and hang, and counts what it is asked.
+package fakeissuer
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Lifetime is how long tokens are good for that do not say otherwise.
+const Lifetime = time.Hour
+
+// Where the endpoints are, below the issuer's URL.
+const (
+	keySetPath   = ".well-known/jwks.json"
+	tokenPath    = "oauth/token"
+	userinfoPath = "userinfo"
+)
+
+// A client may get tokens for itself from the token endpoint (RFC 6749 §4.4).
+type client struct {
+	secret string
+	scopes map[string][]string // audience → what the client may have there
+}
+
+// A User is whom ID Tokens and the userinfo endpoint tell of.
+type User struct {
+	Subject string
+	Profile map[string]any // further claims, such as name and email
+}
+
+// A Token is what is to be signed. Each issuer makes its own, so a caller may
+// change it.
+type Token struct {
+	Header map[string]any // without "alg" and "kid", which signing puts in where they are missing
+	Claims map[string]any
+}
+
+// An Issuer is a fake authorization server. Its methods are safe for concurrent
+// use.
+type Issuer struct {
+	url       string
+	endpoints *http.ServeMux
+
+	mu       sync.Mutex
+	keys     []*signingKey // those in the key set; the last one signs
+	removed  []*signingKey // those that were in it: never used again while this issuer lives
+	clients  map[string]client
+	users    map[string]User
+	requests map[string]int // path → how often it was asked
+	down     bool
+	hanging  chan struct{} // closed: go on; nil: not hanging
+	closed   bool
+	pending  sync.WaitGroup
+}
+
+// New returns an issuer that is known by url, which ends in "/".
+func New(url string) *Issuer {
+	i := &Issuer{
+		url:       url,
+		endpoints: http.NewServeMux(),
+		keys:      []*signingKey{newKey()},
+		clients:   map[string]client{},
+		users:     map[string]User{},
+		requests:  map[string]int{},
+	}
+	i.endpoints.HandleFunc("GET /.well-known/openid-configuration", i.serveMetadata)
+	i.endpoints.HandleFunc("GET /"+keySetPath, i.serveKeySet)
+	i.endpoints.HandleFunc("POST /"+tokenPath, i.serveToken)
+	i.endpoints.HandleFunc("GET /"+userinfoPath, i.serveUserinfo)
+	return i
+}
+
+// URL returns the issuer identifier.
+func (i *Issuer) URL() string { return i.url }
+
+// TokenURL returns where the token endpoint is.
+func (i *Issuer) TokenURL() string { return i.url + tokenPath }
+
+// AddClient lets a client have these scopes for an audience, in addition to what
+// it may have for others.
+func (i *Issuer) AddClient(id, secret, audience string, scopes []string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	known := client{secret: secret, scopes: maps.Clone(i.clients[id].scopes)}
+	if known.scopes == nil {
+		known.scopes = map[string][]string{}
+	}
+	known.scopes[audience] = slices.Clone(scopes)
+	i.clients[id] = known
+}
+
+// AddUser makes a user known to ID Tokens and the userinfo endpoint.
+func (i *Issuer) AddUser(u User) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.users[u.Subject] = u
+}
+
+// Rotate makes a new key, publishes it and signs with it from now on. The old
+// keys stay published until [Issuer.RemoveOldKeys].
+func (i *Issuer) Rotate() {
+	key := newKey()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.keys = append(i.keys, key)
+}
+
+// RemoveOldKeys takes all keys but the one that signs out of the key set.
+func (i *Issuer) RemoveOldKeys() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	last := len(i.keys) - 1
+	i.removed = append(i.removed, i.keys[:last]...)
+	i.keys = i.keys[last:]
+}
+
+// SetDown makes every endpoint answer 503, or stops doing so.
+func (i *Issuer) SetDown(down bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.down = down
+}
+
+// Hang makes every endpoint wait, until the request is given up or the returned
+// function is called, which may be more than once.
+func (i *Issuer) Hang() (release func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.hanging == nil {
+		i.hanging = make(chan struct{})
+	}
+	mine := i.hanging
+	return func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		if i.hanging == mine {
+			close(mine)
+			i.hanging = nil
+		}
+	}
+}
+
+// KeyFetches returns how often the key set was asked for, answered or not.
+func (i *Issuer) KeyFetches() int { return i.count(keySetPath) }
+
+// DiscoveryFetches returns how often the metadata were asked for, answered or
+// not.
+func (i *Issuer) DiscoveryFetches() int { return i.count(".well-known/openid-configuration") }
+
+func (i *Issuer) count(path string) int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.requests["/"+path]
+}
+
+// Close releases the requests that hang, waits for all that are under way, and
+// refuses further ones.
+func (i *Issuer) Close() {
+	i.mu.Lock()
+	if i.closed {
+		i.mu.Unlock()
+		return
+	}
+	i.closed = true
+	if i.hanging != nil {
+		close(i.hanging)
+		i.hanging = nil
+	}
+	i.mu.Unlock()
+	i.pending.Wait()
+
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	giveBack(i.keys)
+	giveBack(i.removed)
+}
+
+var errClosed = errors.New("the fake issuer is closed")
+
+// enter counts a request in, and out when the returned function is called.
+func (i *Issuer) enter(path string) (hanging <-chan struct{}, down bool, leave func(), err error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		return nil, false, nil, errClosed
+	}
+	i.requests[path]++
+	i.pending.Add(1)
+	return i.hanging, i.down, i.pending.Done, nil
+}
+
+// ServeHTTP implements [http.Handler].
+func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	hanging, down, leave, err := i.enter(r.URL.Path)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	defer leave()
+	if hanging != nil {
+		select {
+		case <-hanging:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	if down {
+		http.Error(w, "the fake issuer is down", http.StatusServiceUnavailable)
+		return
+	}
+	i.endpoints.ServeHTTP(w, r)
+}
+
+func (i *Issuer) serveMetadata(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]any{
+		"issuer":                                i.url,
+		"jwks_uri":                              i.url + keySetPath,
+		"token_endpoint":                        i.url + tokenPath,
+		"userinfo_endpoint":                     i.url + userinfoPath,
+		"grant_types_supported":                 []string{"client_credentials"},
+		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"},
+		"id_token_signing_alg_values_supported": []string{"RS256"},
+		"response_types_supported":              []string{"code"},
+		"subject_types_supported":               []string{"public"},
+	})
+}
+
+func (i *Issuer) serveKeySet(w http.ResponseWriter, _ *http.Request) {
+	i.mu.Lock()
+	keys := slices.Clone(i.keys)
+	i.mu.Unlock()
+	set, err := publicSet(keys)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	writeJSON(w, http.StatusOK, set)
+}
+
+// serveToken grants client credentials (RFC 6749 §4.4) for an audience.
+func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	if err := r.ParseForm(); err != nil {
+		writeError(w, http.StatusBadRequest, "invalid_request", "the body is not a form")
+		return
+	}
+	if grant := r.PostForm.Get("grant_type"); grant != "client_credentials" {
+		writeError(w, http.StatusBadRequest, "unsupported_grant_type", "the fake issuer grants client_credentials only")
+		return
+	}
+	id, secret, basic := r.BasicAuth()
+	if !basic {
+		id, secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
+	}
+	i.mu.Lock()
+	known, exists := i.clients[id]
+	i.mu.Unlock()
+	if !exists || subtle.ConstantTimeCompare([]byte(known.secret), []byte(secret)) == 0 {
+		if basic {
+			w.Header().Set("WWW-Authenticate", `Basic realm="token"`)
+		}
+		writeError(w, http.StatusUnauthorized, "invalid_client", "the client is not known, or its secret is wrong")
+		return
+	}
+	audience := r.PostForm.Get("audience")
+	granted, allowed := known.scopes[audience]
+	if !allowed {
+		writeError(w, http.StatusBadRequest, "invalid_target", "the client may not have tokens for this audience")
+		return
+	}
+	if asked := r.PostForm.Get("scope"); asked != "" {
+		words := strings.Fields(asked)
+		for _, word := range words {
+			if !slices.Contains(granted, word) {
+				writeError(w, http.StatusBadRequest, "invalid_scope", "the client may not have one of these scopes")
+				return
+			}
+		}
+		granted = words
+	}
+	token := i.AccessToken(audience)
+	token.Claims["sub"] = id // RFC 9068 §2.2: no resource owner is involved
+	token.Claims["client_id"] = id
+	token.Claims["scope"] = strings.Join(granted, " ")
+	signed, err := i.Sign(token)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, http.StatusOK, map[string]any{
+		"access_token": signed,
+		"token_type":   "Bearer",
+		"expires_in":   int(Lifetime.Seconds()),
+		"scope":        token.Claims["scope"],
+	})
+}
+
+// serveUserinfo answers with the profile of the user whom an access token with
+// the scope openid stands for (OpenID Connect Core §5.3).
+func (i *Issuer) serveUserinfo(w http.ResponseWriter, r *http.Request) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	claims, err := i.verify(token)
+	if !strings.EqualFold(scheme, "Bearer") || err != nil {
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		writeError(w, http.StatusUnauthorized, "invalid_token", "no access token of this issuer that is good now")
+		return
+	}
+	list, _ := claims["scope"].(string)
+	if !slices.Contains(strings.Fields(list), "openid") {
+		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="openid"`)
+		writeError(w, http.StatusForbidden, "insufficient_scope", "the scope openid is missing")
+		return
+	}
+	subject, _ := claims["sub"].(string)
+	i.mu.Lock()
+	profile := maps.Clone(i.users[subject].Profile)
+	i.mu.Unlock()
+	if profile == nil {
+		profile = map[string]any{}
+	}
+	profile["sub"] = subject
+	writeJSON(w, http.StatusOK, profile)
+}
+
+// AccessToken returns an access token for the audience in the shape of RFC 9068,
+// good from now on, without scopes.
+func (i *Issuer) AccessToken(audience ...string) Token {
+	now := time.Now()
+	return Token{
+		Header: map[string]any{"typ": "at+jwt"},
+		Claims: map[string]any{
+			"iss":       i.url,
+			"sub":       "user-1",
+			"aud":       stringOrArray(audience),
+			"client_id": "client-1",
+			"iat":       now.Unix(),
+			"exp":       now.Add(Lifetime).Unix(),
+			"jti":       newID(),
+		},
+	}
+}
+
+// IDToken returns an ID Token for the client (OpenID Connect Core §2), with the
+// profile of user-1.
+func (i *Issuer) IDToken(client string) Token {
+	now := time.Now()
+	claims := map[string]any{
+		"iss":       i.url,
+		"sub":       "user-1",
+		"aud":       client,
+		"iat":       now.Unix(),
+		"exp":       now.Add(Lifetime).Unix(),
+		"auth_time": now.Unix(),
+		"nonce":     newID(),
+		"sid":       newID(),
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	maps.Copy(claims, i.users["user-1"].Profile)
+	return Token{Header: map[string]any{"typ": "JWT"}, Claims: claims}
+}
+
+// Sign signs a token with the current key.
+func (i *Issuer) Sign(t Token) (string, error) {
+	i.mu.Lock()
+	key := i.keys[len(i.keys)-1]
+	i.mu.Unlock()
+	return key.sign(t)
+}
+
+// verify returns the claims of a token that this issuer has signed and that has
+// not expired.
+func (i *Issuer) verify(token string) (map[string]any, error) {
+	i.mu.Lock()
+	keys := slices.Clone(i.keys)
+	i.mu.Unlock()
+	payload, err := verifyAny(keys, token)
+	if err != nil {
+		return nil, err
+	}
+	var claims map[string]any
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		return nil, err
+	}
+	if exp, _ := claims["exp"].(float64); time.Now().Unix() >= int64(exp) {
+		return nil, errors.New("expired")
+	}
+	return claims, nil
+}
+
+// stringOrArray writes an audience as RFC 7519 §4.1.3 has it.
+func stringOrArray(values []string) any {
+	if len(values) == 1 {
+		return values[0]
+	}
+	return values
+}
+
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(value) // an error means that the client is gone
+}
+
+func writeError(w http.ResponseWriter, status int, code, description string) {
+	writeJSON(w, status, map[string]string{"error": code, "error_description": description})
+}
