@@ -1,0 +1,98 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/strictjson"
+	"github.com/bearerguard/bearerguard/scope"
+)
+
+// Claims is what an access token says, once it has been found good. Each request
+// gets its own; a handler may change it without anyone else noticing.
+type Claims struct {
+	// Issuer is who issued the token, "iss" (RFC 7519 §4.1.1).
+	Issuer string
+
+	// Subject is whom the token speaks of, "sub" (RFC 7519 §4.1.2): a user, or
+	// the client itself where no user is involved. It is unique within the
+	// issuer only. Empty where the token has none.
+	Subject string
+
+	// Audience has the identifiers of the APIs that the token is meant for,
+	// "aud" (RFC 7519 §4.1.3); that of this API is among them.
+	Audience []string
+
+	// ClientID is the client that the token was issued to: "client_id"
+	// (RFC 9068 §2.2), or what issuers have instead, in this order: "azp"
+	// (OpenID Connect Core §2), "cid" (Okta), "appid" (Entra ID v1). Empty where
+	// the token has none of them.
+	ClientID string
+
+	// Expiry is when the token's time is over, "exp" (RFC 7519 §4.1.4).
+	Expiry time.Time
+
+	// NotBefore is when the token's time begins, "nbf" (RFC 7519 §4.1.5). Zero
+	// where the token has none.
+	NotBefore time.Time
+
+	// IssuedAt is when the token was issued, "iat" (RFC 7519 §4.1.6). Zero where
+	// the token has none.
+	IssuedAt time.Time
+
+	// TokenID identifies the token among all of its issuer's, "jti"
+	// (RFC 7519 §4.1.7). Empty where the token has none.
+	TokenID string
+
+	// Scope is what the token permits, "scope" (RFC 8693 §4.2) and "scp" (Okta,
+	// Entra ID), each a list in one string or an array of strings. A claim that
+	// is neither grants nothing.
+	Scope scope.Set
+
+	// The pointer keeps what fmt and slog print of Claims short.
+	payload *payload
+}
+
+// A payload is the claims set that a token carries, for [As].
+type payload struct{ object strictjson.Object }
+
+// As returns the claims set decoded into a T, a struct with json tags as for
+// encoding/json. Names are matched exactly, at every level of T: a claim "Roles"
+// never ends up in a field that is named roles. A name that occurs twice in an
+// object that T looks into is an error; so is a claim whose type does not fit.
+//
+//	type Custom struct {
+//		Roles []string `json:"https://example.com/roles"`
+//	}
+//	custom, err := claims.As[Custom](c)
+//
+// Claims that were not read from a token, such as a literal, are an error.
+func As[T any](c *Claims) (T, error) {
+	var decoded T
+	if c == nil || c.payload == nil {
+		return decoded, errors.New("claims: these claims were not read from a token")
+	}
+	if err := c.payload.object.Decode(&decoded); err != nil {
+		var zero T
+		return zero, fmt.Errorf("claims: as %T: %w", zero, err)
+	}
+	return decoded, nil
+}
+
+type contextKey struct{}
+
+// NewContext returns a context that carries c to [FromContext]. A guard of
+// package middleware does this; others need it to test a handler alone. It does
+// not open a guarded route: a guard believes only what it has verified itself.
+func NewContext(ctx context.Context, c *Claims) context.Context {
+	return context.WithValue(ctx, contextKey{}, c)
+}
+
+// FromContext returns the claims of the access token that a request came with.
+// It reports false where the request did not pass a guard.
+func FromContext(ctx context.Context) (*Claims, bool) {
+	c, ok := ctx.Value(contextKey{}).(*Claims)
+	return c, ok && c != nil
+}

@@ -1,0 +1,101 @@
+package claims
+
+import (
+	"errors"
+
+	"github.com/bearerguard/bearerguard/internal/jws"
+)
+
+// Each refusal of [Validator.Validate] wraps one of these. All but
+// [ErrUnavailable] mean that the token is refused: HTTP 401 and invalid_token
+// (RFC 6750 §3.1).
+var (
+	// ErrMalformed is wrapped where the token is no JWS in compact form with a
+	// claims set (RFC 7515 §5.2, RFC 7519 §7.2), or a registered claim has
+	// another type than RFC 7519 gives it.
+	ErrMalformed = errors.New("claims: the token is malformed")
+
+	// ErrTooLarge is wrapped where the token has more bytes than are read.
+	ErrTooLarge = errors.New("claims: the token is too large")
+
+	// ErrOpaque is wrapped where the token has no parts, so that only its issuer
+	// can say what it means. Often the client asked for no audience.
+	ErrOpaque = errors.New("claims: the token is opaque, not a JWT")
+
+	// ErrEncrypted is wrapped where the token is a JWE (RFC 7516).
+	ErrEncrypted = errors.New("claims: the token is encrypted")
+
+	// ErrSerialization is wrapped where the token is in the JSON serialization
+	// of RFC 7515 §7.2, which JWTs do not use.
+	ErrSerialization = errors.New("claims: the token is not in compact form")
+
+	// ErrCritical is wrapped where the header has "crit": no extension is
+	// understood here (RFC 7515 §4.1.11).
+	ErrCritical = errors.New("claims: the token's header has critical extensions")
+
+	// ErrUnencoded is wrapped where the header has "b64" (RFC 7797).
+	ErrUnencoded = errors.New("claims: the token's payload is not encoded as a JWT's is")
+
+	// ErrCompressed is wrapped where the header has "zip".
+	ErrCompressed = errors.New("claims: the token is compressed")
+
+	// ErrNested is wrapped where the token contains another token
+	// (RFC 7519 §5.2).
+	ErrNested = errors.New("claims: the token contains another token")
+
+	// ErrIssuer is wrapped where the token's issuer is none that is trusted, or
+	// it names none (RFC 8725 §3.8). No key is looked for.
+	ErrIssuer = errors.New("claims: the token is not from a trusted issuer")
+
+	// ErrAlgorithm is wrapped where the token is signed with an algorithm that
+	// is not accepted, "none" among them (RFC 8725 §3.1, §3.2).
+	ErrAlgorithm = errors.New("claims: the token's algorithm is not accepted")
+
+	// ErrUnknownKey is wrapped where the issuer has no key that fits the token,
+	// beside the jwks.ErrUnknownKey of the source.
+	ErrUnknownKey = errors.New("claims: the token's key is not the issuer's")
+
+	// ErrSignature is wrapped where the signature was not made with the
+	// issuer's key over this token.
+	ErrSignature = errors.New("claims: the token's signature is wrong")
+
+	// ErrIDToken is wrapped where the token is an ID Token: it says who logged
+	// in at a client, and opens no API (OpenID Connect Core §2, RFC 8725 §3.12).
+	ErrIDToken = errors.New("claims: the token is an ID Token, not an access token")
+
+	// ErrTokenType is wrapped where the token is of another kind: a refresh
+	// token, a logout token, a security event (RFC 8725 §3.11).
+	ErrTokenType = errors.New("claims: the token is not an access token")
+
+	// ErrAudience is wrapped where the token is not meant for this API: its
+	// audience does not contain the API's identifier (RFC 9068 §4).
+	ErrAudience = errors.New("claims: the token is for another audience")
+
+	// ErrExpired is wrapped where the token's time is over (RFC 7519 §4.1.4).
+	ErrExpired = errors.New("claims: the token has expired")
+
+	// ErrNotYetValid is wrapped where the token's time has not come: its "nbf"
+	// or its "iat" is in the future (RFC 7519 §4.1.5, §4.1.6).
+	ErrNotYetValid = errors.New("claims: the token is not valid yet")
+
+	// ErrBound is wrapped where the token is bound to a key of its holder
+	// ("cnf", RFC 7800) of which a bearer token gives no proof (RFC 9449 §7.2).
+	ErrBound = errors.New("claims: the token is bound to a key, and there is no proof of it")
+
+	// ErrUnavailable is wrapped where nothing can be said about the token: the
+	// keys cannot be had, or the context ended before. It is not the client's
+	// fault: HTTP 503.
+	ErrUnavailable = errors.New("claims: the token cannot be checked now")
+)
+
+// formErrors has the sentinel for each way of being no JWS that can be read.
+var formErrors = []struct{ form, sentinel error }{
+	{jws.ErrMalformed, ErrMalformed},
+	{jws.ErrOpaque, ErrOpaque},
+	{jws.ErrEncrypted, ErrEncrypted},
+	{jws.ErrSerialization, ErrSerialization},
+	{jws.ErrCritical, ErrCritical},
+	{jws.ErrUnencoded, ErrUnencoded},
+	{jws.ErrCompressed, ErrCompressed},
+	{jws.ErrNested, ErrNested},
+}

@@ -1,0 +1,116 @@
+package claims
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/strictjson"
+	"github.com/bearerguard/bearerguard/scope"
+)
+
+// newClaims reads the registered claims of a claims set. One with another type
+// than RFC 7519 gives it is an error: whoever wrote it may be misunderstood.
+func newClaims(set strictjson.Object) (*Claims, error) {
+	c := &Claims{payload: &payload{set}}
+	texts := []struct {
+		name  string
+		value *string
+	}{
+		{"iss", &c.Issuer},
+		{"sub", &c.Subject},
+		{"jti", &c.TokenID},
+	}
+	for _, t := range texts {
+		if value, ok := set.Lookup(t.name); ok {
+			if *t.value, ok = value.Text(); !ok {
+				return nil, wrongType(t.name, value, "a string")
+			}
+		}
+	}
+	dates := []struct {
+		name  string
+		value *time.Time
+	}{
+		{"exp", &c.Expiry},
+		{"nbf", &c.NotBefore},
+		{"iat", &c.IssuedAt},
+	}
+	for _, d := range dates {
+		if value, ok := set.Lookup(d.name); ok {
+			if *d.value, ok = numericDate(value); !ok {
+				return nil, wrongType(d.name, value, "a number of seconds from 1970 to 9999")
+			}
+		}
+	}
+	if value, ok := set.Lookup("aud"); ok {
+		if c.Audience, ok = oneOrMore(value); !ok {
+			return nil, wrongType("aud", value, "a string or an array of strings")
+		}
+	}
+	if value, ok := set.Lookup("cnf"); ok {
+		if _, err := value.Object(); err != nil {
+			return nil, fmt.Errorf("%w: its cnf: %w", ErrMalformed, err)
+		}
+	}
+	c.ClientID = clientID(set)
+	c.Scope = scopes(set)
+	return c, nil
+}
+
+func wrongType(name string, value strictjson.Value, want string) error {
+	return fmt.Errorf("%w: its %s is the JSON %s %s, and should be %s",
+		ErrMalformed, name, value.Kind(), strictjson.Excerpt(value.JSON()), want)
+}
+
+// numericDate reads a NumericDate: seconds since 1970, perhaps with a fraction
+// (RFC 7519 §2). What is before 1970 or after 9999 is no date that an issuer
+// means, and the bounds keep the conversions from overflowing.
+func numericDate(value strictjson.Value) (time.Time, bool) {
+	const end = 253402300800 // 10000-01-01T00:00:00Z
+	if value.Kind() != strictjson.KindNumber {
+		return time.Time{}, false
+	}
+	seconds, err := strconv.ParseFloat(value.JSON(), 64)
+	if err != nil || seconds < 0 || seconds >= end {
+		return time.Time{}, false
+	}
+	whole, fraction := math.Modf(seconds)
+	return time.Unix(int64(whole), int64(fraction*1e9)), true
+}
+
+// oneOrMore reads a string, or an array of strings.
+func oneOrMore(value strictjson.Value) ([]string, bool) {
+	if text, ok := value.Text(); ok {
+		return []string{text}, true
+	}
+	return value.Texts()
+}
+
+// clientID returns the client that a token was issued to, by whatever name its
+// issuer has for it.
+func clientID(set strictjson.Object) string {
+	for _, name := range [...]string{"client_id", "azp", "cid", "appid"} {
+		if value, ok := set.Lookup(name); ok {
+			if id, ok := value.Text(); ok {
+				return id
+			}
+		}
+	}
+	return ""
+}
+
+// scopes returns what a token permits. A claim of another type than a string or
+// an array of strings grants nothing.
+func scopes(set strictjson.Object) scope.Set {
+	var lists []string
+	for _, name := range [...]string{"scope", "scp"} {
+		if value, ok := set.Lookup(name); ok {
+			if more, ok := oneOrMore(value); ok {
+				lists = append(lists, more...)
+			}
+		}
+	}
+	return scope.FromToken(lists...)
+}

@@ -1,0 +1,165 @@
+// Package jws reads the compact form of a JWS (RFC 7515 §7.1), and says what a
+// token is that is not one. It verifies nothing.
+package jws
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/bearerguard/bearerguard/internal/strictjson"
+)
+
+// Each of these is wrapped where a token is not a JWS that can be read here.
+var (
+	ErrMalformed     = errors.New("malformed")
+	ErrOpaque        = errors.New("opaque: it has no parts")
+	ErrEncrypted     = errors.New("encrypted: it has the five parts of a JWE")
+	ErrSerialization = errors.New("in JSON serialization, not compact")
+	ErrCritical      = errors.New("extended: its header has crit")
+	ErrUnencoded     = errors.New("extended: its header has b64 (RFC 7797)")
+	ErrCompressed    = errors.New("compressed: its header has zip")
+	ErrNested        = errors.New("nested: its content is another token")
+)
+
+// A Compact is a JWS in compact form, taken apart. Nothing in it can be believed
+// before the signature is good.
+type Compact struct {
+	Algorithm string // "alg"
+	KeyID     string // "kid", "" where there is none
+	Type      string // "typ" as a media type in lower case, "" where there is none
+
+	Payload      string // decoded
+	SigningInput string // the first two parts and the dot between them
+	Signature    []byte
+}
+
+// Parse takes a token apart. The caller has bounded its length.
+func Parse(token string) (Compact, error) {
+	header, payload, signature, err := split(token)
+	if err != nil {
+		return Compact{}, err
+	}
+	c := Compact{SigningInput: token[:len(header)+1+len(payload)]}
+	headerText, err := decode("header", header)
+	if err != nil {
+		return Compact{}, err
+	}
+	object, err := strictjson.ParseObject(string(headerText))
+	if err != nil {
+		return Compact{}, fmt.Errorf("%w: its header is %w", ErrMalformed, err)
+	}
+	if err := c.readHeader(object); err != nil {
+		return Compact{}, err
+	}
+	payloadBytes, err := decode("payload", payload)
+	if err != nil {
+		return Compact{}, err
+	}
+	c.Payload = string(payloadBytes)
+	if c.Signature, err = decode("signature", signature); err != nil {
+		return Compact{}, err
+	}
+	return c, nil
+}
+
+// split cuts a token into exactly three parts (RFC 7515 §5.2).
+func split(token string) (header, payload, signature string, err error) {
+	switch dots := strings.Count(token, "."); {
+	case token == "":
+		err = fmt.Errorf("%w: it is empty", ErrMalformed)
+	case token[0] == '{':
+		err = ErrSerialization
+	case dots == 0:
+		err = ErrOpaque
+	case dots == 4:
+		err = ErrEncrypted
+	case dots != 2:
+		err = fmt.Errorf("%w: it has %d parts instead of three", ErrMalformed, dots+1)
+	default:
+		header, payload, _ = strings.Cut(token, ".")
+		payload, signature, _ = strings.Cut(payload, ".")
+	}
+	return header, payload, signature, err
+}
+
+var strictBase64 = base64.RawURLEncoding.Strict()
+
+// decode decodes canonical base64url: no padding, no stray bits in the last
+// character, and no line breaks, which the decoder of the standard library
+// would skip (RFC 7515 §2). So one text is the only one for its bytes, and a
+// token cannot be altered without altering what it says.
+func decode(name, part string) ([]byte, error) {
+	if strings.IndexByte(part, '\n') < 0 && strings.IndexByte(part, '\r') < 0 {
+		if decoded, err := strictBase64.DecodeString(part); err == nil {
+			return decoded, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: its %s is not base64url without padding", ErrMalformed, name)
+}
+
+// readHeader takes from the header what may be used of it. Keys and addresses of
+// keys in it ("jwk", "jku", "x5c", "x5u", "x5t") are what an attacker would put
+// there, and are not looked at (RFC 8725 §3.10).
+func (c *Compact) readHeader(header strictjson.Object) error {
+	// Nothing critical is understood, so whatever is in crit refuses the token
+	// (RFC 7515 §4.1.11).
+	refused := []struct {
+		name string
+		err  error
+	}{
+		{"crit", ErrCritical},
+		{"b64", ErrUnencoded},
+		{"zip", ErrCompressed},
+	}
+	for _, r := range refused {
+		if header.Has(r.name) {
+			return r.err
+		}
+	}
+	var typ, cty string
+	members := []struct {
+		name  string
+		value *string
+	}{
+		{"alg", &c.Algorithm},
+		{"kid", &c.KeyID},
+		{"typ", &typ},
+		{"cty", &cty},
+	}
+	for _, m := range members {
+		value, ok := header.Lookup(m.name)
+		if !ok {
+			continue
+		}
+		if *m.value, ok = value.Text(); !ok {
+			return fmt.Errorf("%w: its header has a JSON %s as %s", ErrMalformed, value.Kind(), m.name)
+		}
+	}
+	if c.Algorithm == "" {
+		return fmt.Errorf("%w: its header has no alg", ErrMalformed)
+	}
+	if mediaType(cty) == "jwt" { // RFC 7519 §5.2
+		return ErrNested
+	}
+	c.Type = mediaType(typ)
+	return nil
+}
+
+// mediaType returns a media type in the form in which they are compared: lower
+// case, and without "application/" where nothing else has a slash
+// (RFC 7515 §4.1.9).
+func mediaType(text string) string {
+	lower := []byte(text)
+	for i, c := range lower {
+		if 'A' <= c && c <= 'Z' { // ASCII only: no other letter becomes one of these
+			lower[i] = c + 'a' - 'A'
+		}
+	}
+	full := string(lower)
+	if short, had := strings.CutPrefix(full, "application/"); had && !strings.Contains(short, "/") {
+		return short
+	}
+	return full
+}
