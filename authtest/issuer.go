@@ -1,0 +1,215 @@
+package authtest
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/internal/fakeissuer"
+	"github.com/bearerguard/bearerguard/jwks"
+)
+
+// The user and the client that tokens speak of where no option says otherwise.
+const (
+	DefaultSubject  = "user-1"
+	DefaultClientID = "client-1"
+)
+
+// An Issuer is a fake authorization server with a key of its own. It is safe for
+// concurrent use.
+type Issuer struct {
+	core   *fakeissuer.Issuer
+	client *http.Client                     // reaches the issuer
+	fail   func(format string, args ...any) // tells of a mistake of the caller's; does not return
+	server *http.Server                     // nil in memory
+
+	mu       sync.Mutex
+	audience string // of the first validator
+}
+
+// issuerCount numbers the issuers in memory, so that each has a name of its own.
+var issuerCount atomic.Int64
+
+// NewIssuer returns an issuer in memory, for one test. When the test ends, what
+// is under way is released and awaited, so that nothing is left running.
+func NewIssuer(tb testing.TB) *Issuer {
+	tb.Helper()
+	url := fmt.Sprintf("https://issuer-%d.test/", issuerCount.Add(1))
+	issuer := newIssuer(url, tb.Fatalf)
+	issuer.client = issuer.core.Client()
+	tb.Cleanup(issuer.core.Close)
+	return issuer
+}
+
+// Start returns an issuer that listens on a socket, for programs: examples,
+// demonstrations, development in another language. The address is host:port on
+// this machine, such as "127.0.0.1:0" for any free port; another host is an
+// error, since whoever can reach the issuer can have tokens. Call
+// [Issuer.Close] when it is not needed any more.
+//
+// Its methods panic on a caller's mistake that an issuer of [NewIssuer] would
+// fail the test for.
+func Start(addr string) (*Issuer, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("authtest: the address %q is not host:port, such as 127.0.0.1:0", addr)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, fmt.Errorf("authtest: the address %q is not of this machine only: use 127.0.0.1", addr)
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("authtest: %w", err)
+	}
+	issuer := newIssuer("http://"+listener.Addr().String()+"/", func(format string, args ...any) {
+		panic(fmt.Sprintf(format, args...))
+	})
+	issuer.client = http.DefaultClient
+	issuer.server = &http.Server{
+		Handler:           onlyTo(listener.Addr().String(), issuer.core),
+		ReadHeaderTimeout: 5 * time.Second,
+	}
+	go issuer.server.Serve(listener) // ends with Close
+	return issuer, nil
+}
+
+// onlyTo refuses requests that name another host: a page in a browser can have
+// its own name point to this machine, and would get tokens.
+func onlyTo(host string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != host {
+			http.Error(w, "this issuer is known as "+host, http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func newIssuer(url string, fail func(string, ...any)) *Issuer {
+	core := fakeissuer.New(url)
+	core.AddUser(fakeissuer.User{Subject: DefaultSubject, Profile: map[string]any{
+		"name":           "Ada Example",
+		"email":          "ada@example.com",
+		"email_verified": true,
+	}})
+	return &Issuer{core: core, fail: fail}
+}
+
+// Close stops an issuer of [Start]: requests that hang are released, all are
+// awaited. An issuer of [NewIssuer] is closed by its test.
+func (i *Issuer) Close() error {
+	var err error
+	if i.server != nil {
+		err = i.server.Close()
+	}
+	i.core.Close()
+	return err
+}
+
+// URL returns the issuer identifier, the "iss" of the tokens.
+func (i *Issuer) URL() string { return i.core.URL() }
+
+// Client returns an HTTP client that reaches the issuer; for one in memory,
+// nothing else does.
+func (i *Issuer) Client() *http.Client { return i.client }
+
+// Validator returns a validator for the issuer's access tokens with that
+// audience. It finds the keys by discovery, as in production. The audience of
+// the first call is that of tokens which do not say otherwise.
+func (i *Issuer) Validator(audience string, options ...claims.Option) *claims.Validator {
+	keys, err := jwks.NewRemote(jwks.Config{Issuer: i.URL(), Client: i.client})
+	if err != nil {
+		i.fail("authtest: %v", err)
+	}
+	v, err := claims.NewValidator(claims.Config{Issuer: i.URL(), Audience: audience, Keys: keys}, options...)
+	if err != nil {
+		i.fail("authtest: %v", err)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.audience == "" {
+		i.audience = audience
+	}
+	return v
+}
+
+// Token returns a signed access token in the shape of RFC 9068, good for an hour
+// and without scopes, except for what the options say. Its audience is that of
+// the first call of [Issuer.Validator]: where there was none, [Audience] is
+// needed.
+func (i *Issuer) Token(options ...TokenOption) string {
+	i.mu.Lock()
+	audience := i.audience
+	i.mu.Unlock()
+	token := i.core.AccessToken(audience)
+	if audience == "" {
+		token.Claims["aud"] = unknownAudience{}
+	}
+	for _, option := range options {
+		option.apply(&token)
+	}
+	if token.Claims["aud"] == any(unknownAudience{}) {
+		i.fail("authtest: the token needs an audience: call Issuer.Validator first, or give authtest.Audience")
+	}
+	return i.sign(token)
+}
+
+// unknownAudience stands where an audience should, until an option sets one.
+type unknownAudience struct{}
+
+// IDToken returns a signed ID Token, as the issuer would give it to the client
+// [DefaultClientID] after user-1 has logged in: its audience is the client. No
+// API may accept it.
+func (i *Issuer) IDToken(options ...TokenOption) string {
+	token := i.core.IDToken(DefaultClientID)
+	for _, option := range options {
+		option.apply(&token)
+	}
+	return i.sign(token)
+}
+
+func (i *Issuer) sign(token fakeissuer.Token) string {
+	signed, err := i.core.Sign(token)
+	if err != nil {
+		i.fail("authtest: %v", err)
+	}
+	return signed
+}
+
+// Authorize puts an access token of [Issuer.Token] on a request, in place of the
+// one that it may have.
+func (i *Issuer) Authorize(r *http.Request, options ...TokenOption) {
+	r.Header.Set("Authorization", "Bearer "+i.Token(options...))
+}
+
+// AddClient lets a client get tokens from the token endpoint, by the client
+// credentials grant (RFC 6749 §4.4) with the parameter audience. The client may
+// have the scopes there; it may have several audiences by several calls.
+func (i *Issuer) AddClient(id, secret, audience string, scopes ...string) {
+	i.core.AddClient(id, secret, audience, scopes)
+}
+
+// TokenURL returns where the token endpoint is.
+func (i *Issuer) TokenURL() string { return i.core.TokenURL() }
+
+// Rotate makes a new key, publishes it beside the old ones, and signs with it
+// from now on.
+func (i *Issuer) Rotate() { i.core.Rotate() }
+
+// RemoveOldKeys takes all keys out of the key set but the one that signs.
+func (i *Issuer) RemoveOldKeys() { i.core.RemoveOldKeys() }
+
+// SetDown makes the issuer answer 503 to everything, or stops doing so.
+func (i *Issuer) SetDown(down bool) { i.core.SetDown(down) }
+
+// Hang makes requests to the issuer wait until they are given up, or until the
+// returned function is called.
+func (i *Issuer) Hang() (release func()) { return i.core.Hang() }
+
+// KeyFetches returns how often the key set was asked for.
+func (i *Issuer) KeyFetches() int { return i.core.KeyFetches() }
