@@ -88,9 +88,9 @@ var (
 	ErrUnavailable = errors.New("claims: the token cannot be checked now")
 )
 
-// formErrors has the sentinel for each way of being no JWS that can be read.
+// formErrors has the sentinel for each way of being no JWS that can be read,
+// other than being malformed.
 var formErrors = []struct{ form, sentinel error }{
-	{jws.ErrMalformed, ErrMalformed},
 	{jws.ErrOpaque, ErrOpaque},
 	{jws.ErrEncrypted, ErrEncrypted},
 	{jws.ErrSerialization, ErrSerialization},

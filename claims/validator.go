@@ -219,12 +219,13 @@ func (i *inspection) readForm(context.Context) error {
 	}
 	form, err := jws.Parse(i.token)
 	if err != nil {
+		sentinel := ErrMalformed
 		for _, e := range formErrors {
 			if errors.Is(err, e.form) {
-				return fmt.Errorf("%w: %w", e.sentinel, err)
+				sentinel = e.sentinel
 			}
 		}
-		return fmt.Errorf("%w: %w", ErrMalformed, err)
+		return fmt.Errorf("%w: %w", sentinel, err)
 	}
 	if len(form.KeyID) > jwks.MaxIDLength {
 		return fmt.Errorf("%w: its kid has %d bytes, and %d are the most", ErrMalformed, len(form.KeyID), jwks.MaxIDLength)

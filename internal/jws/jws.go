@@ -11,16 +11,16 @@ import (
 	"github.com/bearerguard/bearerguard/internal/strictjson"
 )
 
-// Each of these is wrapped where a token is not a JWS that can be read here.
+// Each of these says that a token is something else than a JWS that can be read
+// here. Any other error of [Parse] says that it is malformed.
 var (
-	ErrMalformed     = errors.New("malformed")
-	ErrOpaque        = errors.New("opaque: it has no parts")
-	ErrEncrypted     = errors.New("encrypted: it has the five parts of a JWE")
-	ErrSerialization = errors.New("in JSON serialization, not compact")
-	ErrCritical      = errors.New("extended: its header has crit")
-	ErrUnencoded     = errors.New("extended: its header has b64 (RFC 7797)")
-	ErrCompressed    = errors.New("compressed: its header has zip")
-	ErrNested        = errors.New("nested: its content is another token")
+	ErrOpaque        = errors.New("it has no parts")
+	ErrEncrypted     = errors.New("it has the five parts of a JWE")
+	ErrSerialization = errors.New("it is a JSON object")
+	ErrCritical      = errors.New("its header has crit")
+	ErrUnencoded     = errors.New("its header has b64")
+	ErrCompressed    = errors.New("its header has zip")
+	ErrNested        = errors.New("its header says that its content is a JWT")
 )
 
 // A Compact is a JWS in compact form, taken apart. Nothing in it can be believed
@@ -48,7 +48,7 @@ func Parse(token string) (Compact, error) {
 	}
 	object, err := strictjson.ParseObject(string(headerText))
 	if err != nil {
-		return Compact{}, fmt.Errorf("%w: its header is %w", ErrMalformed, err)
+		return Compact{}, fmt.Errorf("its header is %w", err)
 	}
 	if err := c.readHeader(object); err != nil {
 		return Compact{}, err
@@ -68,7 +68,7 @@ func Parse(token string) (Compact, error) {
 func split(token string) (header, payload, signature string, err error) {
 	switch dots := strings.Count(token, "."); {
 	case token == "":
-		err = fmt.Errorf("%w: it is empty", ErrMalformed)
+		err = errors.New("it is empty")
 	case token[0] == '{':
 		err = ErrSerialization
 	case dots == 0:
@@ -76,7 +76,7 @@ func split(token string) (header, payload, signature string, err error) {
 	case dots == 4:
 		err = ErrEncrypted
 	case dots != 2:
-		err = fmt.Errorf("%w: it has %d parts instead of three", ErrMalformed, dots+1)
+		err = fmt.Errorf("it has %d parts instead of three", dots+1)
 	default:
 		header, payload, _ = strings.Cut(token, ".")
 		payload, signature, _ = strings.Cut(payload, ".")
@@ -96,7 +96,7 @@ func decode(name, part string) ([]byte, error) {
 			return decoded, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: its %s is not base64url without padding", ErrMalformed, name)
+	return nil, fmt.Errorf("its %s is not base64url without padding", name)
 }
 
 // readHeader takes from the header what may be used of it. Keys and addresses of
@@ -134,11 +134,11 @@ func (c *Compact) readHeader(header strictjson.Object) error {
 			continue
 		}
 		if *m.value, ok = value.Text(); !ok {
-			return fmt.Errorf("%w: its header has a JSON %s as %s", ErrMalformed, value.Kind(), m.name)
+			return fmt.Errorf("its header has a JSON %s as %s", value.Kind(), m.name)
 		}
 	}
 	if c.Algorithm == "" {
-		return fmt.Errorf("%w: its header has no alg", ErrMalformed)
+		return errors.New("its header has no alg")
 	}
 	if mediaType(cty) == "jwt" { // RFC 7519 §5.2
 		return ErrNested

@@ -1,0 +1,62 @@
+package claims_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/bearerguard/bearerguard/authtest"
+	"github.com/bearerguard/bearerguard/claims"
+)
+
+func ExampleNewValidator() {
+	_, err := claims.NewValidator(claims.Config{
+		Issuer:   "https://my-domain.auth0.com/",
+		Audience: "https://example.com/health-api",
+	})
+	fmt.Println(err)
+
+	// What is required cannot be forgotten.
+	_, err = claims.NewValidator(claims.Config{Issuer: "https://my-domain.auth0.com/"})
+	fmt.Println(err)
+	// Output:
+	// <nil>
+	// claims: Config.Audience is empty: set it to the identifier of this API, exactly as in the aud of its access tokens, such as https://example.com/health-api
+}
+
+// A fake issuer stands in for the authorization server here; in a test, t is the
+// test's own.
+func ExampleValidator_Validate() {
+	t := new(testing.T)
+	issuer := authtest.NewIssuer(t)
+	validator := issuer.Validator("https://example.com/health-api")
+
+	c, err := validator.Validate(context.Background(), issuer.Token(authtest.Scope("read:patients")))
+	fmt.Println(c.Subject, c.Scope, err)
+
+	_, err = validator.Validate(context.Background(), issuer.IDToken())
+	fmt.Println(errors.Is(err, claims.ErrIDToken), err)
+	// Output:
+	// user-1 read:patients <nil>
+	// true claims: the token is an ID Token, not an access token: it has nonce
+}
+
+func ExampleAs() {
+	t := new(testing.T)
+	issuer := authtest.NewIssuer(t)
+	validator := issuer.Validator("https://example.com/health-api")
+	token := issuer.Token(authtest.Claim("https://example.com/roles", []string{"doctor"}))
+	c, err := validator.Validate(context.Background(), token)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	type Custom struct {
+		Roles []string `json:"https://example.com/roles"`
+	}
+	custom, err := claims.As[Custom](c)
+	fmt.Println(custom.Roles, err)
+	// Output: [doctor] <nil>
+}
