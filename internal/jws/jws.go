@@ -158,7 +158,7 @@ func mediaType(text string) string {
 		}
 	}
 	full := string(lower)
-	if short, had := strings.CutPrefix(full, "application/"); had && !strings.Contains(short, "/") {
+	if short, had := strings.CutPrefix(full, "application/"); had && short != "" && !strings.Contains(short, "/") {
 		return short
 	}
 	return full
