@@ -1,0 +1,50 @@
+// Package chiguard protects chi routes with a guard of package middleware.
+//
+//	guard := middleware.New(validator)
+//	r := chi.NewRouter()
+//	r.With(chiguard.Handler(guard)).Get("/me", me)                                     // any valid access token
+//	r.With(chiguard.RequireScope(guard, "read:patients")).Get("/patients", patients)   // and this scope
+//
+// chi's middlewares are those of net/http, so a guard's own methods fit as they
+// are, and do the same:
+//
+//	r.With(guard.RequireScope("read:patients")).Get("/patients", patients)
+//
+// What this package adds is the vocabulary of ginguard, for programs that use
+// both, and the place for what only a chi router can tell.
+//
+// In a handler, [Claims] has what the token says.
+//
+// A guard that stands in Use runs before chi has found the route: it protects
+// unknown paths too, and its decisions have no route pattern. One that stands in
+// With, or in Use within a Route or Group, knows it.
+package chiguard
+
+import (
+	"net/http"
+
+	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/middleware"
+)
+
+// Handler returns a middleware that lets requests through with a good access
+// token, whatever its scope. See [middleware.Guard.Handler].
+func Handler(g *middleware.Guard) func(http.Handler) http.Handler { return g.Handler }
+
+// Require returns a middleware that lets requests through which have a good
+// access token and meet all of the requirements. It panics where there is none
+// or one is nil. See [middleware.Guard.Require].
+func Require(g *middleware.Guard, requirements ...middleware.Requirement) func(http.Handler) http.Handler {
+	return g.Require(requirements...)
+}
+
+// RequireScope returns a middleware that lets requests through whose access
+// token has all of the scopes. It panics where there is no scope, or one is not
+// well formed. See [middleware.Guard.RequireScope].
+func RequireScope(g *middleware.Guard, scopes ...string) func(http.Handler) http.Handler {
+	return g.RequireScope(scopes...)
+}
+
+// Claims returns the claims of the access token that the request came with. It
+// reports false where the request did not pass a guard.
+func Claims(r *http.Request) (*claims.Claims, bool) { return claims.FromContext(r.Context()) }

@@ -1,0 +1,32 @@
+package ginguard_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/bearerguard/bearerguard/authtest"
+	"github.com/bearerguard/bearerguard/middleware"
+	"github.com/bearerguard/bearerguard/middleware/ginguard"
+	"github.com/gin-gonic/gin"
+)
+
+func Example() {
+	t := new(testing.T) // in a test, its own
+	issuer := authtest.NewIssuer(t)
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+
+	e := gin.New()
+	e.GET("/patients/:id", ginguard.RequireScope(guard, "read:patients"), func(c *gin.Context) {
+		who, _ := ginguard.Claims(c)
+		c.String(http.StatusOK, "patient %s, asked for by %s", c.Param("id"), who.Subject)
+	})
+
+	request := httptest.NewRequest("GET", "/patients/7", nil)
+	issuer.Authorize(request, authtest.Scope("read:patients"))
+	response := httptest.NewRecorder()
+	e.ServeHTTP(response, request)
+	fmt.Println(response.Code, response.Body)
+	// Output: 200 patient 7, asked for by user-1
+}

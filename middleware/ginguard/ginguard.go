@@ -1,0 +1,84 @@
+// Package ginguard protects gin routes with a guard of package middleware.
+//
+//	guard := middleware.New(validator)
+//	e := gin.Default()
+//	e.GET("/me", ginguard.Handler(guard), me)                                       // any valid access token
+//	e.GET("/patients", ginguard.RequireScope(guard, "read:patients"), patients)     // and this scope
+//	api := e.Group("/api", ginguard.RequireScope(guard, "read:patients"))           // all of a group
+//
+// In a handler, [Claims] has what the token says, and so has claims.FromContext
+// with the request's context:
+//
+//	c, ok := ginguard.Claims(ctx)
+//
+// A request that is refused is answered as package middleware does, and gin's
+// chain is aborted: no further handler runs. Middlewares that come before, such
+// as gin's logger and recovery, see the status as usual.
+package ginguard
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/middleware"
+	"github.com/bearerguard/bearerguard/scope"
+	"github.com/gin-gonic/gin"
+)
+
+// Handler returns a gin handler that lets requests through with a good access
+// token, whatever its scope. See [middleware.Guard.Handler].
+func Handler(g *middleware.Guard) gin.HandlerFunc { return adapt(g.Handler) }
+
+// Require returns a gin handler that lets requests through which have a good
+// access token and meet all of the requirements. It panics where there is none
+// or one is nil. See [middleware.Guard.Require].
+func Require(g *middleware.Guard, requirements ...middleware.Requirement) gin.HandlerFunc {
+	return adapt(g.Require(requirements...))
+}
+
+// RequireScope returns a gin handler that lets requests through whose access
+// token has all of the scopes. It panics where there is no scope, or one is not
+// well formed. See [middleware.Guard.RequireScope].
+func RequireScope(g *middleware.Guard, scopes ...string) gin.HandlerFunc {
+	return Require(g, middleware.Scopes(scope.All(scopes...)))
+}
+
+// Claims returns the claims of the access token that the request came with. It
+// reports false where the request did not pass a guard. It works with and
+// without gin's ContextWithFallback.
+func Claims(c *gin.Context) (*claims.Claims, bool) {
+	return claims.FromContext(c.Request.Context())
+}
+
+// adapt returns a gin handler that runs a net/http middleware in gin's chain.
+func adapt(protect func(http.Handler) http.Handler) gin.HandlerFunc {
+	guarded := protect(http.HandlerFunc(proceed))
+	return func(c *gin.Context) {
+		p := &passage{gin: c}
+		r := c.Request.WithContext(context.WithValue(c.Request.Context(), passageKey{}, p))
+		r.Pattern = c.FullPath() // gin leaves it empty, and decisions tell of it
+		guarded.ServeHTTP(c.Writer, r)
+		if !p.open {
+			c.Abort()
+		}
+	}
+}
+
+// A passage is one request on its way through a guard. It finds gin's context
+// again behind the guard, which speaks net/http only.
+type passage struct {
+	gin  *gin.Context
+	open bool
+}
+
+type passageKey struct{}
+
+// proceed is what the guard calls for a request that it lets through: the rest
+// of gin's chain, with the claims in the request's context.
+func proceed(_ http.ResponseWriter, r *http.Request) {
+	p := r.Context().Value(passageKey{}).(*passage)
+	p.open = true
+	p.gin.Request = r
+	p.gin.Next()
+}
