@@ -85,7 +85,7 @@ var (
 	// ErrUnavailable is wrapped where nothing can be said about the token: the
 	// keys cannot be had, or the context ended before. It is not the client's
 	// fault: HTTP 503.
-	ErrUnavailable = errors.New("claims: the token cannot be checked now")
+	ErrUnavailable = errors.New("claims: tokens cannot be checked now")
 )
 
 // formErrors has the sentinel for each way of being no JWS that can be read,

@@ -340,7 +340,7 @@ func (i *inspection) checkAudience(context.Context) error {
 		if len(audience) > most {
 			found = append(found, fmt.Sprintf("and %d more", len(audience)-most))
 		}
-		return fmt.Errorf("%w: it says %s, and this API is %q", ErrAudience, strings.Join(found, ", "), i.issuer.audience)
+		return fmt.Errorf("%w: %s, and this API is %q", ErrAudience, strings.Join(found, ", "), i.issuer.audience)
 	}
 }
 

@@ -97,7 +97,7 @@ func (x index) lookup(alg, kid string) ([]*Key, error) {
 		if keys := x.byID[indexKey{alg, kid}]; len(keys) > 0 {
 			return keys, nil
 		}
-		return nil, fmt.Errorf("%w: the token names the key %s for %s, and the issuer has none like it",
+		return nil, fmt.Errorf("%w: the issuer has no key %s for %s",
 			ErrUnknownKey, strictjson.Excerpt(kid), strictjson.Excerpt(alg))
 	}
 	keys := x.byAlg[alg]

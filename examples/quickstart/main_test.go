@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bearerguard/bearerguard/authtest"
+	"github.com/stretchr/testify/require"
+)
+
+func TestOnce(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-once"}, &out))
+	for _, row := range []string{
+		`access token with read:patients +200 +- +-`,
+		`a machine's token \(client credentials\) +200 +- +-`,
+		`access token without the scope +403 +Bearer error="insufficient_scope" +the scope read:patients is missing`,
+		`the user's ID Token \(aud is the client\) +401 +Bearer error="invalid_token" +the token is an ID Token`,
+		`ID Token whose aud contains the API +401 +Bearer error="invalid_token" +the token is an ID Token`,
+		`expired access token +401 +Bearer error="invalid_token" +the token has expired`,
+		`another API's access token +401 +Bearer error="invalid_token" +the token is for another audience`,
+		`access token with a tampered payload +401 +Bearer error="invalid_token" +the token's signature is wrong`,
+		`another issuer's access token +401 +Bearer error="invalid_token" +the token is not from a trusted issuer`,
+		`the same, claiming to be of this issuer +401 +Bearer error="invalid_token" +the token's key is not the issuer's`,
+		`forged: alg none +401 +Bearer error="invalid_token" +the token's algorithm is not accepted`,
+		`forged: HS256 with the public key as secret +401 +Bearer error="invalid_token" +the token's algorithm is not accepted`,
+		`an opaque token +401 +Bearer error="invalid_token" +the token is opaque`,
+		`no token +401 +Bearer +there is no Authorization header`,
+		`    Www-Authenticate: Bearer realm="api", error="insufficient_scope", .*scope="read:patients"`,
+		`All 14 requests were answered as they should be\.`,
+	} {
+		require.Regexp(t, regexp.MustCompile(`(?m)^`+row), out.String())
+	}
+	require.NotContains(t, out.String(), "curl")
+}
+
+// A wrong answer must show, or the table proves nothing.
+func TestAWrongAnswerIsAnError(t *testing.T) {
+	open := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("everything")) })}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go open.Serve(listener)
+	defer open.Close()
+	own, err := authtest.Start("127.0.0.1:0")
+	require.NoError(t, err)
+	defer own.Close()
+	own.AddClient("reporter", "reporter-secret", "https://example.com/health-api", "read:patients")
+
+	s := scene{issuer: own.URL(), audience: "https://example.com/health-api", own: own, stranger: own, api: "http://" + listener.Addr().String()}
+	_, err = s.log.Write([]byte("{}"))
+	require.NoError(t, err)
+	var out bytes.Buffer
+	require.EqualError(t, s.play(t.Context(), &out), "12 of 14 requests were not answered as they should be")
+	require.Equal(t, 12, strings.Count(out.String(), "WRONG"))
+}
+
+// output is a buffer that a test reads while the program writes.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(text []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(text)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+func TestServesUntilInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var out output
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, nil, &out) }()
+	line := regexp.MustCompile(`# an access token with read:patients.*\ncurl -i (\S+) -H 'Authorization: (Bearer \S+)'\n(?s:.*)# a machine's token\ncurl .*\n`)
+	require.Eventually(t, func() bool { return line.MatchString(out.String()) }, time.Minute, 10*time.Millisecond)
+
+	match := line.FindStringSubmatch(out.String())
+	request, err := http.NewRequest("GET", match[1], nil)
+	require.NoError(t, err)
+	request.Header.Set("Authorization", match[2])
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	response.Body.Close()
+	require.Equal(t, 200, response.StatusCode)
+
+	interrupt()
+	require.NoError(t, <-ended)
+	require.Contains(t, out.String(), "stopping")
+}
+
+func TestARealTenant(t *testing.T) {
+	tenant, err := authtest.Start("127.0.0.1:0")
+	require.NoError(t, err)
+	defer tenant.Close()
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-once", "-issuer", tenant.URL(), "-audience", "https://example.com/mine"}, &out))
+	require.Contains(t, out.String(), "All 6 requests were answered as they should be.")
+	require.Contains(t, out.String(), "audience  https://example.com/mine")
+}
+
+func TestMistakesAreOneLine(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, closed.Close())
+
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"a taken port", []string{"-addr", taken.Addr().String()}, "address already in use (-addr takes another host:port)"},
+		{"an address that is none", []string{"-addr", "nowhere"}, "-addr takes another host:port"},
+		{"an unknown flag", []string{"-twice"}, "-h tells of the flags"},
+		{"a malformed flag", []string{"-once=maybe"}, "-h tells of the flags"},
+		{"an argument", []string{"once"}, `"once" is no flag`},
+		{"an issuer without an audience", []string{"-issuer", "https://issuer.example/"}, "-issuer needs -audience"},
+		{"an http issuer", []string{"-issuer", "http://issuer.example/", "-audience", "a"}, "use https"},
+		{"an issuer that does not answer", []string{"-issuer", "http://" + closed.Addr().String() + "/", "-audience", "a"}, "connection refused"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			err := run(t.Context(), tt.args, &out)
+			require.ErrorContains(t, err, tt.want)
+			require.NotContains(t, err.Error(), "\n")
+			require.Empty(t, out.String())
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	var out bytes.Buffer
+	require.Error(t, run(t.Context(), []string{"-h"}, &out))
+	require.Contains(t, out.String(), "-issuer URL")
+}
