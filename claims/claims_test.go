@@ -72,8 +72,9 @@ func TestContext(t *testing.T) {
 	_, ok = claims.FromContext(claims.NewContext(t.Context(), nil))
 	require.False(t, ok)
 
+	type key struct{}
 	want := &claims.Claims{Subject: "user-1"}
-	got, ok := claims.FromContext(context.WithValue(claims.NewContext(t.Context(), want), struct{}{}, "more"))
+	got, ok := claims.FromContext(context.WithValue(claims.NewContext(t.Context(), want), key{}, "more"))
 	require.True(t, ok)
 	require.Same(t, want, got)
 }

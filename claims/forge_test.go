@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"sync"
 	"testing"
@@ -131,12 +130,4 @@ var sentinels = []error{
 	claims.ErrCritical, claims.ErrUnencoded, claims.ErrCompressed, claims.ErrNested, claims.ErrIssuer,
 	claims.ErrAlgorithm, claims.ErrUnknownKey, claims.ErrSignature, claims.ErrIDToken, claims.ErrTokenType,
 	claims.ErrAudience, claims.ErrExpired, claims.ErrNotYetValid, claims.ErrBound, claims.ErrUnavailable,
-}
-
-func repeat(format string, n int) string {
-	var text []byte
-	for i := range n {
-		text = fmt.Appendf(text, format, i)
-	}
-	return string(text)
 }

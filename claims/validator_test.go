@@ -364,9 +364,9 @@ func TestClientIDByItsSeveralNames(t *testing.T) {
 	}
 }
 
-// Inside a bubble the clock stands still, so that edges can be tested.
+// Inside a bubble the clock stands still, so that edges can be tested: those of
+// the default leeway, 30 seconds.
 func TestTimes(t *testing.T) {
-	const leeway = 30 * time.Second
 	tests := []struct {
 		name    string
 		changes func(now int64) set
