@@ -175,6 +175,8 @@ func checkPublic(public crypto.PublicKey) error {
 			return errors.New("the RSA key is empty")
 		}
 		switch bits := key.N.BitLen(); {
+		case key.N.Sign() < 0:
+			return errors.New("the RSA modulus is negative")
 		case bits < 2048: // RFC 7518 §3.3
 			return fmt.Errorf("the RSA key has %d bits, and 2048 are the least", bits)
 		case bits > 8192: // larger ones make each request expensive
@@ -186,7 +188,8 @@ func checkPublic(public crypto.PublicKey) error {
 		}
 		return nil
 	case *ecdsa.PublicKey:
-		if key == nil || key.Curve == nil {
+		//lint:ignore SA1019 without its coordinates, a caller's key panics in each method
+		if key == nil || key.Curve == nil || key.X == nil || key.Y == nil {
 			return errors.New("the EC key is empty")
 		}
 		if _, err := key.ECDH(); err != nil { // which checks that the point is on the curve

@@ -29,11 +29,11 @@ const maxRedirects = 3
 func CheckURL(raw string, insecureHTTP bool) error {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return fmt.Errorf("%s is not a URL", strictjson.Excerpt(raw))
+		return fmt.Errorf("%s is not a URL", withoutCredentials(raw))
 	}
 	switch {
-	case u.Host == "" || u.Opaque != "":
-		return fmt.Errorf("%s is not an absolute URL: write it as https://host/path", strictjson.Excerpt(u.Redacted()))
+	case u.Hostname() == "" || u.Opaque != "":
+		return fmt.Errorf("%s is not an absolute URL: write it as https://host/path", withoutCredentials(raw))
 	case u.User != nil:
 		return fmt.Errorf("%s has credentials in it: take them out", strictjson.Excerpt(u.Redacted()))
 	case u.Fragment != "":
@@ -47,6 +47,12 @@ func CheckURL(raw string, insecureHTTP bool) error {
 	default:
 		return fmt.Errorf("%s is not an https URL", strictjson.Excerpt(raw))
 	}
+}
+
+// withoutCredentials quotes what is not a URL, and leaves out what stands before
+// an "@": since it cannot be taken apart, any of that may be a password.
+func withoutCredentials(raw string) string {
+	return strictjson.Excerpt(raw[strings.LastIndexByte(raw, '@')+1:])
 }
 
 // isLoopback reports whether host is this machine by its name alone; no name is
@@ -86,8 +92,8 @@ func NewClient(base *http.Client) *http.Client {
 func checkRedirect(next *http.Request, via []*http.Request) error {
 	first := via[0].URL
 	if next.URL.Scheme != first.Scheme || next.URL.Host != first.Host {
-		return fmt.Errorf("redirected to %s://%s, which is not where it was sent: configure that address if it is right",
-			next.URL.Scheme, next.URL.Host)
+		return fmt.Errorf("redirected to %s, which is not where it was sent: configure that address if it is right",
+			strictjson.Excerpt(next.URL.Scheme+"://"+next.URL.Host))
 	}
 	if len(via) > maxRedirects {
 		return fmt.Errorf("redirected more than %d times", maxRedirects)
@@ -135,7 +141,12 @@ func Get(ctx context.Context, client *http.Client, rawURL string) (Document, err
 	request.Header.Set("User-Agent", "bearerguard")
 	response, err := client.Do(request)
 	if err != nil {
-		return Document{}, err // net/http has put the method and the URL in front
+		// net/http puts the last URL in front, which after a redirect is the
+		// server's words, of any length.
+		if failed, ok := errors.AsType[*url.Error](err); ok {
+			err = failed.Err
+		}
+		return Document{}, fmt.Errorf("GET %s: %w", rawURL, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, MaxSize+1))

@@ -1,0 +1,223 @@
+package fakeissuer_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/fakeissuer"
+	"github.com/lestrrat-go/jwx/v2/jwt"
+	"github.com/stretchr/testify/require"
+)
+
+// withClient returns an issuer that knows one client.
+func withClient(t *testing.T) *fakeissuer.Issuer {
+	t.Helper()
+	issuer := newIssuer(t)
+	issuer.AddClient("robot", "s3cret", audience, []string{"read:patients", "write:patients"})
+	return issuer
+}
+
+// post asks the token endpoint. Credentials go into the Authorization header if
+// they are not empty.
+func post(t *testing.T, issuer *fakeissuer.Issuer, id, secret, contentType, body string) *http.Response {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodPost, issuer.TokenURL(), strings.NewReader(body))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", contentType)
+	if id != "" {
+		request.SetBasicAuth(id, secret)
+	}
+	response, err := issuer.Client().Do(request)
+	require.NoError(t, err)
+	return response
+}
+
+const form = "application/x-www-form-urlencoded"
+
+func TestAClientGetsATokenForItsAudience(t *testing.T) {
+	issuer := withClient(t)
+	const ask = "grant_type=client_credentials&audience=" + audience
+	tests := []struct{ name, id, secret, body, scope string }{
+		{"basic", "robot", "s3cret", ask, "read:patients write:patients"},
+		{"post", "", "", ask + "&client_id=robot&client_secret=s3cret", "read:patients write:patients"},
+		{"fewer scopes", "robot", "s3cret", ask + "&scope=write:patients", "write:patients"},
+		{"an empty scope", "robot", "s3cret", ask + "&scope=", "read:patients write:patients"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			response := post(t, issuer, tt.id, tt.secret, form, tt.body)
+			require.Equal(t, http.StatusOK, response.StatusCode)
+			require.Equal(t, "no-store", response.Header.Get("Cache-Control"))
+			reply := object(t, response)
+			require.Equal(t, "Bearer", reply["token_type"])
+			require.Equal(t, 3600.0, reply["expires_in"])
+			require.Equal(t, tt.scope, reply["scope"])
+
+			token, err := jwt.ParseString(reply["access_token"].(string),
+				jwt.WithKeySet(keySet(t, issuer)), jwt.WithIssuer(issuer.URL()), jwt.WithAudience(audience),
+				jwt.WithSubject("robot"), jwt.WithClaimValue("client_id", "robot"), jwt.WithClaimValue("scope", tt.scope))
+			require.NoError(t, err)
+			require.Equal(t, []string{audience}, token.Audience())
+		})
+	}
+}
+
+func TestWhatTheTokenEndpointRefuses(t *testing.T) {
+	issuer := withClient(t)
+	const ask = "grant_type=client_credentials&audience=" + audience
+	tests := []struct {
+		name, id, secret, contentType, body string
+		status                              int
+		code                                string
+	}{
+		{"a wrong secret", "robot", "secret", form, ask, 401, "invalid_client"},
+		{"no secret", "robot", "", form, ask, 401, "invalid_client"},
+		{"the start of the secret", "robot", "s3cre", form, ask, 401, "invalid_client"},
+		{"a wrong secret in the body", "", "", form, ask + "&client_id=robot&client_secret=no", 401, "invalid_client"},
+		{"the body where the header says otherwise", "robot", "no", form, ask + "&client_id=robot&client_secret=s3cret", 401, "invalid_client"},
+		{"an unknown client", "other", "s3cret", form, ask, 401, "invalid_client"},
+		{"an unknown client without a secret", "", "", form, ask + "&client_id=other", 401, "invalid_client"},
+		{"no client", "", "", form, ask, 401, "invalid_client"},
+		{"an unknown audience", "robot", "s3cret", form, ask + "/other", 400, "invalid_target"},
+		{"no audience", "robot", "s3cret", form, "grant_type=client_credentials", 400, "invalid_target"},
+		{"a scope too wide", "robot", "s3cret", form, ask + "&scope=read:patients+admin", 400, "invalid_scope"},
+		{"the start of a scope", "robot", "s3cret", form, ask + "&scope=read", 400, "invalid_scope"},
+		{"another grant", "robot", "s3cret", form, "grant_type=password&audience=" + audience, 400, "unsupported_grant_type"},
+		{"no grant", "robot", "s3cret", form, "audience=" + audience, 400, "unsupported_grant_type"},
+		{"a form that is broken", "robot", "s3cret", form, ask + "&scope=%zz", 400, "invalid_request"},
+		{"a form that is too long", "robot", "s3cret", form, ask + "&a=" + strings.Repeat("a", 64<<10), 400, "invalid_request"},
+		{"JSON", "robot", "s3cret", "application/json", `{"grant_type":"client_credentials"}`, 400, "unsupported_grant_type"},
+		{"no type of content", "robot", "s3cret", "", ask, 400, "unsupported_grant_type"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			response := post(t, issuer, tt.id, tt.secret, tt.contentType, tt.body)
+			require.Equal(t, tt.status, response.StatusCode)
+			challenged := response.Header.Get("WWW-Authenticate") != ""
+			require.Equal(t, tt.status == 401 && tt.id != "", challenged, "RFC 6749 §5.2: where the header was tried")
+			reply := object(t, response)
+			require.Equal(t, tt.code, reply["error"])
+			require.NotContains(t, reply, "access_token")
+		})
+	}
+}
+
+func TestTheQueryOfTheTokenEndpointCountsForNothing(t *testing.T) {
+	issuer := withClient(t)
+	query := url.Values{
+		"grant_type": {"client_credentials"}, "audience": {audience}, "client_id": {"robot"}, "client_secret": {"s3cret"},
+	}
+	response, err := issuer.Client().Post(issuer.TokenURL()+"?"+query.Encode(), form, strings.NewReader(""))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusBadRequest, response.StatusCode)
+}
+
+func TestAClientMayHaveSeveralAudiences(t *testing.T) {
+	issuer := withClient(t)
+	issuer.AddClient("robot", "s3cret", "https://example.com/labs", []string{"read:labs"})
+	for asked, scope := range map[string]string{audience: "read:patients write:patients", "https://example.com/labs": "read:labs"} {
+		response := post(t, issuer, "robot", "s3cret", form, "grant_type=client_credentials&audience="+asked)
+		require.Equal(t, http.StatusOK, response.StatusCode)
+		require.Equal(t, scope, object(t, response)["scope"])
+	}
+}
+
+func TestTheScopesOfAClientAreACopy(t *testing.T) {
+	issuer := newIssuer(t)
+	scopes := []string{"read:patients"}
+	issuer.AddClient("robot", "s3cret", audience, scopes)
+	scopes[0] = "admin"
+	response := post(t, issuer, "robot", "s3cret", form, "grant_type=client_credentials&audience="+audience)
+	require.Equal(t, "read:patients", object(t, response)["scope"])
+}
+
+// userinfo asks who the user is.
+func userinfo(t *testing.T, issuer *fakeissuer.Issuer, authorization string) *http.Response {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodGet, issuer.URL()+"userinfo", nil)
+	require.NoError(t, err)
+	request.Header.Set("Authorization", authorization)
+	response, err := issuer.Client().Do(request)
+	require.NoError(t, err)
+	return response
+}
+
+func withScope(scope string) func(*fakeissuer.Token) {
+	return func(token *fakeissuer.Token) { token.Claims["scope"] = scope }
+}
+
+func TestUserinfoIsTheProfileOfTheSubject(t *testing.T) {
+	issuer := newIssuer(t)
+	profile := map[string]any{"email": "ada@example.com"}
+	issuer.AddUser(fakeissuer.User{Subject: "user-1", Profile: profile})
+	for _, scheme := range []string{"Bearer", "bearer"} {
+		response := userinfo(t, issuer, scheme+" "+sign(t, issuer, withScope("read:patients openid")))
+		require.Equal(t, http.StatusOK, response.StatusCode)
+		require.Equal(t, map[string]any{"sub": "user-1", "email": "ada@example.com"}, object(t, response))
+	}
+	require.NotContains(t, profile, "sub", "what the caller gave stays as it was")
+
+	stranger := sign(t, issuer, func(token *fakeissuer.Token) {
+		token.Claims["scope"] = "openid"
+		token.Claims["sub"] = "user-9"
+	})
+	require.Equal(t, map[string]any{"sub": "user-9"}, object(t, userinfo(t, issuer, "Bearer "+stranger)))
+}
+
+func TestUserinfoWantsATokenOfThisIssuerWithOpenID(t *testing.T) {
+	issuer := newIssuer(t)
+	other := newIssuer(t)
+	good := sign(t, issuer, withScope("openid"))
+	tests := []struct {
+		name, authorization string
+		status              int
+		code                string
+	}{
+		{"no scope", "Bearer " + sign(t, issuer, nil), 403, "insufficient_scope"},
+		{"no openid", "Bearer " + sign(t, issuer, withScope("read:patients openidx")), 403, "insufficient_scope"},
+		{"a foreign token", "Bearer " + sign(t, other, withScope("openid")), 401, "invalid_token"},
+		{"no token", "", 401, "invalid_token"},
+		{"no scheme", good, 401, "invalid_token"},
+		{"another scheme", "Basic " + good, 401, "invalid_token"},
+		{"no signature", "Bearer " + good[:strings.LastIndexByte(good, '.')+1], 401, "invalid_token"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			response := userinfo(t, issuer, tt.authorization)
+			require.Equal(t, tt.status, response.StatusCode)
+			require.Contains(t, response.Header.Get("WWW-Authenticate"), `Bearer error="`+tt.code+`"`)
+			require.Equal(t, tt.code, object(t, response)["error"])
+		})
+	}
+	require.Equal(t, http.StatusOK, userinfo(t, issuer, "Bearer "+good).StatusCode)
+}
+
+func TestUserinfoRefusesWhatARemovedKeyHasSigned(t *testing.T) {
+	issuer := newIssuer(t)
+	token := sign(t, issuer, withScope("openid"))
+	issuer.Rotate()
+	require.Equal(t, http.StatusOK, userinfo(t, issuer, "Bearer "+token).StatusCode)
+	issuer.RemoveOldKeys()
+	require.Equal(t, http.StatusUnauthorized, userinfo(t, issuer, "Bearer "+token).StatusCode)
+}
+
+func TestUserinfoRefusesAnExpiredToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issuer := newIssuer(t)
+		token := sign(t, issuer, withScope("openid"))
+		time.Sleep(fakeissuer.Lifetime - time.Second)
+		require.Equal(t, http.StatusOK, userinfo(t, issuer, "Bearer "+token).StatusCode)
+		time.Sleep(time.Second) // now must be before exp (RFC 7519 §4.1.4)
+		require.Equal(t, http.StatusUnauthorized, userinfo(t, issuer, "Bearer "+token).StatusCode)
+
+		forever := sign(t, issuer, func(token *fakeissuer.Token) {
+			token.Claims["scope"] = "openid"
+			delete(token.Claims, "exp")
+		})
+		require.Equal(t, http.StatusUnauthorized, userinfo(t, issuer, "Bearer "+forever).StatusCode)
+	})
+}
