@@ -92,7 +92,7 @@ func NewRemote(config Config) (*Remote, error) {
 	}
 	for _, d := range durations {
 		if *d.value < 0 {
-			return nil, fmt.Errorf("jwks: Config.%s is negative: %v", d.name, *d.value)
+			return nil, fmt.Errorf("jwks: Config.%s is negative: %v (leave it zero for the default)", d.name, *d.value)
 		}
 		if *d.value == 0 {
 			*d.value = d.zero
@@ -112,9 +112,9 @@ func NewRemote(config Config) (*Remote, error) {
 // was given.
 func (r *Remote) Issuer() string { return r.config.Issuer }
 
-// Warm fetches the key set now and waits for it, for programs that want to be
-// ready before their first request, or to stop where the issuer cannot be
-// reached. The error wraps [ErrUnavailable] and says what came back; the source
+// Warm fetches the key set now, unless it is fresh, and waits for it: for
+// programs that want to be ready before their first request, or to stop where
+// the issuer cannot be reached. The error wraps [ErrUnavailable] and says what came back; the source
 // works on all the same.
 func (r *Remote) Warm(ctx context.Context) error {
 	if r.age() < r.config.RefreshAfter {

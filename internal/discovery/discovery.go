@@ -16,12 +16,10 @@ import (
 // that was asked for (OpenID Connect Discovery 1.0 §4.3).
 var ErrIssuer = errors.New("the issuer's metadata names another issuer")
 
-// Metadata is what a resource server wants to know of an issuer. An endpoint
-// that the issuer does not name is empty.
+// Metadata is what is wanted to be known of an issuer.
 type Metadata struct {
-	Issuer           string
-	JWKSURL          string
-	UserinfoEndpoint string
+	Issuer  string
+	JWKSURL string // "" where the issuer names none
 }
 
 // URL returns where the metadata of an issuer are: a "/" at the end is taken
@@ -42,8 +40,8 @@ func CheckIssuer(issuer string, insecureHTTP bool) error {
 	return nil
 }
 
-// Get fetches the metadata of an issuer with a client of [fetch.NewClient]. Each
-// endpoint in the result is one that may be fetched from.
+// Get fetches the metadata of an issuer with a client of [fetch.NewClient]. The
+// JWKSURL in the result may be fetched from.
 func Get(ctx context.Context, client *http.Client, issuer string, insecureHTTP bool) (Metadata, error) {
 	document, err := fetch.Get(ctx, client, URL(issuer))
 	if err != nil {
@@ -60,7 +58,6 @@ func Get(ctx context.Context, client *http.Client, issuer string, insecureHTTP b
 	}{
 		{"issuer", &metadata.Issuer},
 		{"jwks_uri", &metadata.JWKSURL},
-		{"userinfo_endpoint", &metadata.UserinfoEndpoint},
 	}
 	for _, m := range members {
 		value, ok := object.Lookup(m.name)
@@ -74,12 +71,9 @@ func Get(ctx context.Context, client *http.Client, issuer string, insecureHTTP b
 	if metadata.Issuer != issuer {
 		return Metadata{}, fmt.Errorf("GET %s: %w", document.URL, mismatch(issuer, metadata.Issuer))
 	}
-	for _, m := range members[1:] {
-		if *m.value == "" {
-			continue
-		}
-		if err := fetch.CheckURL(*m.value, insecureHTTP); err != nil {
-			return Metadata{}, fmt.Errorf("GET %s: its %s cannot be used: %w", document.URL, m.name, err)
+	if metadata.JWKSURL != "" {
+		if err := fetch.CheckURL(metadata.JWKSURL, insecureHTTP); err != nil {
+			return Metadata{}, fmt.Errorf("GET %s: its jwks_uri cannot be used: %w", document.URL, err)
 		}
 	}
 	return metadata, nil

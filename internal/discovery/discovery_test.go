@@ -89,9 +89,8 @@ func TestMetadataAreThoseOfTheIssuer(t *testing.T) {
 	got, err := discovery.Get(t.Context(), fetch.NewClient(issuer.Client()), issuer.URL(), false)
 	require.NoError(t, err)
 	require.Equal(t, discovery.Metadata{
-		Issuer:           "https://issuer.example/",
-		JWKSURL:          "https://issuer.example/.well-known/jwks.json",
-		UserinfoEndpoint: "https://issuer.example/userinfo",
+		Issuer:  "https://issuer.example/",
+		JWKSURL: "https://issuer.example/.well-known/jwks.json",
 	}, got)
 }
 
@@ -167,7 +166,6 @@ func TestAMemberThatIsNoStringIsRefused(t *testing.T) {
 		{`{"issuer":["https://example.com"]}`, "its issuer is a JSON array, not a string"},
 		{`{"issuer":"https://example.com","jwks_uri":1}`, "its jwks_uri is a JSON number, not a string"},
 		{`{"issuer":"https://example.com","jwks_uri":{}}`, "its jwks_uri is a JSON object, not a string"},
-		{`{"issuer":"https://example.com","userinfo_endpoint":true}`, "its userinfo_endpoint is a JSON boolean, not a string"},
 	}
 	for _, tt := range tests {
 		_, err := get(t, "https://example.com", tt.document, false)
@@ -175,7 +173,7 @@ func TestAMemberThatIsNoStringIsRefused(t *testing.T) {
 	}
 }
 
-func TestEachEndpointMayBeFetchedFrom(t *testing.T) {
+func TestTheKeySetMayBeFetchedFrom(t *testing.T) {
 	tests := []struct {
 		name, url string
 		insecure  bool
@@ -193,21 +191,27 @@ func TestEachEndpointMayBeFetchedFrom(t *testing.T) {
 		{"a fragment", "https://example.com/keys#1", false, "take it out"},
 	}
 	for _, tt := range tests {
-		for _, name := range []string{"jwks_uri", "userinfo_endpoint"} {
-			t.Run(name+" "+tt.name, func(t *testing.T) {
-				got, err := get(t, "https://example.com", `{"issuer":"https://example.com","`+name+`":"`+tt.url+`"}`, tt.insecure)
-				if tt.says == "" {
-					require.NoError(t, err)
-					require.Equal(t, tt.url, got.JWKSURL+got.UserinfoEndpoint)
-					return
-				}
-				require.ErrorContains(t, err, "its "+name+" cannot be used: ")
-				require.ErrorContains(t, err, tt.says)
-				require.NotContains(t, err.Error(), "secret")
-				require.Empty(t, got)
-			})
-		}
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := get(t, "https://example.com", `{"issuer":"https://example.com","jwks_uri":"`+tt.url+`"}`, tt.insecure)
+			if tt.says == "" {
+				require.NoError(t, err)
+				require.Equal(t, tt.url, got.JWKSURL)
+				return
+			}
+			require.ErrorContains(t, err, "its jwks_uri cannot be used: ")
+			require.ErrorContains(t, err, tt.says)
+			require.NotContains(t, err.Error(), "secret")
+			require.Empty(t, got)
+		})
 	}
+}
+
+// What other endpoints say is not our business here: it must not keep the keys
+// away.
+func TestOtherMembersDoNoHarm(t *testing.T) {
+	got, err := get(t, "https://example.com", `{"issuer":"https://example.com","jwks_uri":"https://example.com/keys","userinfo_endpoint":null,"x":[1]}`, false)
+	require.NoError(t, err)
+	require.Equal(t, "https://example.com/keys", got.JWKSURL)
 }
 
 func TestAnIssuerThatIsDownIsAnError(t *testing.T) {

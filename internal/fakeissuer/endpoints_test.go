@@ -38,6 +38,27 @@ func post(t *testing.T, issuer *fakeissuer.Issuer, id, secret, contentType, body
 
 const form = "application/x-www-form-urlencoded"
 
+// RFC 6749 §2.3.1 has the credentials in the header encoded once more; many
+// clients leave that out.
+func TestCredentialsInTheHeaderMayBeEncodedAsInAForm(t *testing.T) {
+	issuer := newIssuer(t)
+	issuer.AddClient("robot 2", "a% b/", audience, []string{"read:patients"})
+	const ask = "grant_type=client_credentials&audience=" + audience
+	tests := []struct {
+		id, secret string
+		status     int
+	}{
+		{"robot+2", "a%25+b%2F", http.StatusOK},
+		{"robot 2", "a% b/", http.StatusOK},
+		{"robot+2", "a%25+b%2E", http.StatusUnauthorized},
+		{"robot%zz", "a", http.StatusUnauthorized},
+		{"robot+2", "a%zz", http.StatusUnauthorized},
+	}
+	for _, tt := range tests {
+		require.Equal(t, tt.status, post(t, issuer, tt.id, tt.secret, form, ask).StatusCode, "%+v", tt)
+	}
+}
+
 func TestAClientGetsATokenForItsAudience(t *testing.T) {
 	issuer := withClient(t)
 	const ask = "grant_type=client_credentials&audience=" + audience

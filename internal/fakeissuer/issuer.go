@@ -10,6 +10,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -63,7 +64,8 @@ type Issuer struct {
 	pending  sync.WaitGroup
 }
 
-// New returns an issuer that is known by url, which ends in "/".
+// New returns an issuer that is known by url, which is a host and "/": its
+// endpoints are at the root.
 func New(url string) *Issuer {
 	i := &Issuer{
 		url:       url,
@@ -258,15 +260,9 @@ func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, "unsupported_grant_type", "the fake issuer grants client_credentials only")
 		return
 	}
-	id, secret, basic := r.BasicAuth()
-	if !basic {
-		id, secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
-	}
-	i.mu.Lock()
-	known, exists := i.clients[id]
-	i.mu.Unlock()
-	if !exists || subtle.ConstantTimeCompare([]byte(known.secret), []byte(secret)) == 0 {
-		if basic {
+	id, known := i.authenticate(r)
+	if known == nil {
+		if _, _, basic := r.BasicAuth(); basic {
 			w.Header().Set("WWW-Authenticate", `Basic realm="token"`)
 		}
 		writeError(w, http.StatusUnauthorized, "invalid_client", "the client is not known, or its secret is wrong")
@@ -304,6 +300,39 @@ func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
 		"expires_in":   int(Lifetime.Seconds()),
 		"scope":        token.Claims["scope"],
 	})
+}
+
+// authenticate returns the client whose credentials a request has (RFC 6749
+// §2.3.1). In the header, they are encoded as in a form once more; many clients
+// do not, so that both are taken.
+func (i *Issuer) authenticate(r *http.Request) (id string, known *client) {
+	id, secret, basic := r.BasicAuth()
+	if !basic {
+		id, secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
+	}
+	if known := i.client(id, secret); known != nil || !basic {
+		return id, known
+	}
+	id, err := url.QueryUnescape(id)
+	if err != nil {
+		return "", nil
+	}
+	secret, err = url.QueryUnescape(secret)
+	if err != nil {
+		return "", nil
+	}
+	return id, i.client(id, secret)
+}
+
+// client returns the client with that secret, nil where there is none.
+func (i *Issuer) client(id, secret string) *client {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	known, exists := i.clients[id]
+	if !exists || subtle.ConstantTimeCompare([]byte(known.secret), []byte(secret)) == 0 {
+		return nil
+	}
+	return &known
 }
 
 // serveUserinfo answers with the profile of the user whom an access token with
