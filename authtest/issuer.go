@@ -114,9 +114,16 @@ func (i *Issuer) Close() error {
 // URL returns the issuer identifier, the "iss" of the tokens.
 func (i *Issuer) URL() string { return i.core.URL() }
 
-// Client returns an HTTP client that reaches the issuer; for one in memory,
-// nothing else does.
-func (i *Issuer) Client() *http.Client { return i.client }
+// HTTPClient returns an HTTP client that reaches the issuer; for one in memory,
+// nothing else does. With it, a test can make a source of keys or a validator of
+// its own:
+//
+//	keys, err := jwks.NewRemote(jwks.Config{Issuer: issuer.URL(), Client: issuer.HTTPClient()})
+//	validator, err := claims.NewValidator(claims.Config{Issuer: issuer.URL(), Audience: audience, Keys: keys})
+func (i *Issuer) HTTPClient() *http.Client { return i.client }
+
+// KeySetURL returns where the key set is, for tests of pinned keys.
+func (i *Issuer) KeySetURL() string { return i.core.KeySetURL() }
 
 // Validator returns a validator for the issuer's access tokens with that
 // audience. It finds the keys by discovery, as in production. The audience of
@@ -198,10 +205,14 @@ func (i *Issuer) AddClient(id, secret, audience string, scopes ...string) {
 func (i *Issuer) TokenURL() string { return i.core.TokenURL() }
 
 // Rotate makes a new key, publishes it beside the old ones, and signs with it
-// from now on.
+// from now on. A guard looks for an unknown key at once, but only twice in a row
+// and then once in ten seconds: a test that rotates more often needs a
+// testing/synctest bubble, and a sleep.
 func (i *Issuer) Rotate() { i.core.Rotate() }
 
-// RemoveOldKeys takes all keys out of the key set but the one that signs.
+// RemoveOldKeys takes all keys out of the key set but the one that signs. A guard
+// that knows the old keys goes on accepting them until its next refresh, which is
+// due after five minutes: a test of that sleeps in a testing/synctest bubble.
 func (i *Issuer) RemoveOldKeys() { i.core.RemoveOldKeys() }
 
 // SetDown makes the issuer answer 503 to everything, or stops doing so.

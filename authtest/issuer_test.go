@@ -88,7 +88,7 @@ func TestHostileTokensAreRefused(t *testing.T) {
 // What this library accepts, another one accepts as well, with the same claims.
 func TestTokensAreGoodForOthersToo(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
-	keys, err := issuer.Client().Get(issuer.URL() + ".well-known/jwks.json")
+	keys, err := issuer.HTTPClient().Get(issuer.KeySetURL())
 	require.NoError(t, err)
 	defer keys.Body.Close()
 	var set json.RawMessage
@@ -143,6 +143,10 @@ func TestAMistakeFailsTheTestAndSaysWhatToDo(t *testing.T) {
 			require.Contains(t, f.message, tt.want)
 		})
 	}
+}
+
+func TestTheAlgorithmCannotBeSet(t *testing.T) {
+	require.Panics(t, func() { authtest.Header("alg", "ES256") })
 }
 
 func TestAuthorizeReplacesTheTokenOfARequest(t *testing.T) {

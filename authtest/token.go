@@ -42,9 +42,12 @@ func ClientID(id string) TokenOption { return Claim("client_id", id) }
 // Expiry sets when the token's time is over.
 func Expiry(at time.Time) TokenOption { return Claim("exp", at.Unix()) }
 
-// Header sets a member of the header, such as "typ". The algorithm stays RS256,
-// with which the token is signed.
+// Header sets a member of the header, such as "typ" or "kid". It panics if that is
+// "alg": the token is signed with RS256, and would say something else.
 func Header(name string, value any) TokenOption {
+	if name == "alg" {
+		panic("authtest: the header alg cannot be set: the token is signed with RS256")
+	}
 	return TokenOption{func(t *fakeissuer.Token) { t.Header[name] = value }}
 }
 

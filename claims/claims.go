@@ -42,7 +42,7 @@ type Claims struct {
 	// the token has none.
 	IssuedAt time.Time
 
-	// TokenID identifies the token among all of its issuer's, "jti"
+	// TokenID is the JWT ID, which no other token of the issuer has, "jti"
 	// (RFC 7519 §4.1.7). Empty where the token has none.
 	TokenID string
 
@@ -83,8 +83,9 @@ func As[T any](c *Claims) (T, error) {
 
 type contextKey struct{}
 
-// NewContext returns a context that carries c to [FromContext]. A guard of
-// package middleware does this; others need it to test a handler alone. It does
+// NewContext returns a context that carries c to [FromContext]. A guard of package
+// middleware does this; others need it to test a handler alone. (For a handler
+// that uses [As], let a validator of package authtest make the claims.) It does
 // not open a guarded route: a guard believes only what it has verified itself.
 func NewContext(ctx context.Context, c *Claims) context.Context {
 	return context.WithValue(ctx, contextKey{}, c)

@@ -17,24 +17,31 @@
 //
 // # What is refused
 //
-// Everything but an access token of the issuer, for the audience, within its
-// time. In the order of the checks:
+// Every token is refused except an access token of the issuer, for the audience,
+// within its time. In the order of the checks, these are refused:
 //
-//   - what is no JWS in compact form with a claims set, or can be read in two
+//   - what is not a JWS in compact form with a claims set, or can be read in two
 //     ways: a name twice, padded base64, text that is not UTF-8;
 //   - another issuer, to the last slash;
-//   - another algorithm than RS256, "none" and HMAC among them;
+//   - any algorithm other than RS256, "none" and HMAC among them;
 //   - a key that is not the issuer's, and a wrong signature;
-//   - an ID Token, told by its declared type, by claims that only ID Tokens
-//     have, or by telling of a person and not of access; other kinds of tokens
-//     too;
+//   - an ID Token, recognised by its declared type, by claims that only ID Tokens
+//     have, or because it describes a user and grants nothing; other kinds of
+//     tokens too;
 //   - another audience, the client's among them;
 //   - a token that has expired, has no expiry, or is not valid yet;
 //   - a token that is bound to a key ("cnf"), since nothing here asks for proof.
 //
-// A token that tells of nothing, with no more than issuer, subject, audience and
-// times, is let in: nothing in it says that it is not an access token.
+// # What cannot be told apart
 //
-// Where nothing can be said about the token, since the keys cannot be had, the
-// error wraps [ErrUnavailable], and it is not the client's fault.
+// A bare token, with no declared type and no more than issuer, subject, audience
+// and times, is let in: nothing in it says that it is not an access token. An
+// issuer may make a bare ID Token as well. Its audience is the client, so it opens
+// nothing, unless the API's identifier is a client's ID: give the API one of its
+// own.
+//
+// # When nothing can be said
+//
+// Where the keys are not available, the error wraps [ErrUnavailable], and it is
+// not the client's fault.
 package claims

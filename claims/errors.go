@@ -43,8 +43,8 @@ var (
 	// (RFC 7519 §5.2).
 	ErrNested = errors.New("claims: the token contains another token")
 
-	// ErrIssuer is wrapped where the token's issuer is none that is trusted, or
-	// it names none (RFC 8725 §3.8). No key is looked for.
+	// ErrIssuer is wrapped where the token's issuer is not the trusted one, or it
+	// names none (RFC 8725 §3.8). No key is looked for.
 	ErrIssuer = errors.New("claims: the token is not from a trusted issuer")
 
 	// ErrAlgorithm is wrapped where the token is signed with an algorithm that
@@ -71,7 +71,8 @@ var (
 	// audience does not contain the API's identifier (RFC 9068 §4).
 	ErrAudience = errors.New("claims: the token is for another audience")
 
-	// ErrExpired is wrapped where the token's time is over (RFC 7519 §4.1.4).
+	// ErrExpired is wrapped where the token's time is over, or it does not say
+	// when that is (RFC 7519 §4.1.4).
 	ErrExpired = errors.New("claims: the token has expired")
 
 	// ErrNotYetValid is wrapped where the token's time has not come: its "nbf"

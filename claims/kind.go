@@ -9,7 +9,7 @@ import (
 // An issuer signs more than access tokens, with the same key and often for the
 // same audience. What they are for is told by three things: the type that the
 // header declares, marks that only other kinds carry, and, for a token that
-// declares nothing, whether it tells of a person or of access.
+// declares nothing, whether it describes a user or grants access.
 
 // checkKind returns [ErrIDToken] or [ErrTokenType] unless the token may be an
 // access token. typ is the header's, as a media type in lower case.
@@ -76,7 +76,9 @@ var (
 	// (OpenID Connect Core §2, §5.1).
 	identity = [...]string{
 		"email", "email_verified", "phone_number", "phone_number_verified",
-		"name", "given_name", "family_name", "nickname", "preferred_username", "picture", "updated_at",
+		"name", "given_name", "family_name", "middle_name", "nickname", "preferred_username",
+		"profile", "picture", "website", "gender", "birthdate", "zoneinfo", "locale", "address", "updated_at",
+		"upn", "unique_name", // Entra ID
 		"auth_time", "amr", "acr", "sid",
 	}
 
@@ -88,13 +90,14 @@ var (
 	}
 )
 
-// checkEvidence refuses a token of undeclared type that tells of a person and
-// not of access: an ID Token in disguise. It is one also where its audience is
-// this API, which happens where the client's ID and the API's identifier are the
-// same. A bare token, which tells of neither, is let in.
+// checkEvidence refuses a token of undeclared type that describes a user and
+// grants nothing: an ID Token in disguise. It is one even if its audience is this
+// API, which happens where the client's ID and the API's identifier are the same.
+// A bare token, which does neither, is let in.
 func checkEvidence(payload strictjson.Object) error {
 	for _, name := range access {
-		if payload.Has(name) { // token_use: any but "access" was refused before
+		// A token_use other than "access" was refused before.
+		if value, ok := payload.Lookup(name); ok && saysSomething(value) {
 			return nil
 		}
 	}
@@ -105,8 +108,27 @@ func checkEvidence(payload strictjson.Object) error {
 	}
 	for _, name := range identity {
 		if payload.Has(name) {
-			return fmt.Errorf("%w: it has %s and nothing that access tokens have", ErrIDToken, name)
+			return fmt.Errorf("%w: it has %s and nothing that access tokens have, such as scope or client_id", ErrIDToken, name)
 		}
 	}
 	return nil
+}
+
+// saysSomething reports whether a claim is evidence of anything: a text, an array
+// or an object that is not empty. A mark that refuses counts by being there; what
+// excuses has to say something.
+func saysSomething(value strictjson.Value) bool {
+	switch value.Kind() {
+	case strictjson.KindString:
+		text, _ := value.Text()
+		return text != ""
+	case strictjson.KindArray:
+		elements, _ := value.Elements()
+		return len(elements) > 0
+	case strictjson.KindObject:
+		object, err := value.Object()
+		return err == nil && len(object.Members()) > 0
+	default:
+		return false
+	}
 }

@@ -75,11 +75,12 @@ func TestATokenThatTellsOfAPersonAndNotOfAccessIsAnIDToken(t *testing.T) {
 	bare := set{"client_id": nil, "scope": nil}
 	identity := []string{
 		"email", "email_verified", "phone_number", "phone_number_verified", "name", "given_name", "family_name",
-		"nickname", "preferred_username", "picture", "updated_at", "auth_time", "amr", "acr", "sid",
+		"middle_name", "nickname", "preferred_username", "profile", "picture", "website", "gender", "birthdate",
+		"zoneinfo", "locale", "address", "updated_at", "upn", "unique_name", "auth_time", "amr", "acr", "sid",
 	}
 	evidence := map[string]any{
-		"scope": "openid", "scp": []string{"a"}, "client_id": "c", "cid": "c", "appid": "c", "permissions": []string{},
-		"gty": "client-credentials", "idtyp": "user", "authorization_details": []any{}, "act": map[string]any{},
+		"scope": "openid", "scp": []string{"a"}, "client_id": "c", "cid": "c", "appid": "c", "permissions": []string{"a"},
+		"gty": "client-credentials", "idtyp": "user", "authorization_details": []any{map[string]any{}}, "act": map[string]any{"sub": "a"},
 		"token_use": "access", "typ": "Bearer",
 	}
 	merge := func(more ...set) set {
@@ -104,6 +105,13 @@ func TestATokenThatTellsOfAPersonAndNotOfAccessIsAnIDToken(t *testing.T) {
 	for name, value := range evidence {
 		_, err := v.Validate(t.Context(), sign(plainHeader, payload(merge(set{"email": "x"}, set{name: value}))))
 		require.NoError(t, err, name)
+	}
+	// What is empty excuses nothing.
+	for _, name := range []string{"scope", "scp", "client_id", "permissions", "act", "gty"} {
+		for _, empty := range []string{"null", `""`, "[]", "{}", "0", "false"} {
+			disguised := payload(merge(set{"email": "x"}))
+			requireRefused(t, v, sign(plainHeader, disguised[:len(disguised)-1]+`,"`+name+`":`+empty+"}"), claims.ErrIDToken)
+		}
 	}
 	// Nothing in a bare token says that it is no access token.
 	_, err := v.Validate(t.Context(), sign(plainHeader, payload(merge(set{"sub": nil, "jti": nil, "iat": nil}))))

@@ -24,16 +24,20 @@ type Config struct {
 	Issuer string
 
 	// Audience is the identifier of this API. The token's "aud" must contain it
-	// as it is (RFC 9068 §4). It is never a client ID.
+	// as it is (RFC 9068 §4). It is not the ID of the client that calls the API:
+	// that is the audience of ID Tokens. (In tokens of Entra ID v2.0 it is the
+	// application ID of the API's own registration.)
 	Audience string
 
 	// Keys has the issuer's keys. Nil means a [jwks.Remote] that finds them by
-	// discovery from Issuer, which then must be an https URL (or loopback).
+	// discovery from Issuer, which then must be an https URL (or loopback). Give
+	// one of your own for keys at another address, for pinned keys, for a client
+	// with a proxy or root CAs, or for http in a test network.
 	Keys jwks.Source
 
 	// Leeway is how far the clocks of this machine and the issuer may be apart.
 	// It is added to the life of a token at both ends. Zero means 30 seconds,
-	// [NoLeeway] none; ten minutes are the most.
+	// [NoLeeway] none; a millisecond is the least, ten minutes are the most.
 	Leeway time.Duration
 }
 
@@ -49,7 +53,7 @@ const (
 	maxLeeway     = 10 * time.Minute
 )
 
-// An Option is a setting of [NewValidator] that is truly optional.
+// An Option is a setting of [NewValidator] that few programs need.
 type Option struct{ apply func(*Validator) error }
 
 // WithMaxTokenSize bounds the bytes of a token, in place of
@@ -66,7 +70,8 @@ func WithMaxTokenSize(bytes int) Option {
 }
 
 // A Validator decides whether a token is an access token of a trusted issuer for
-// this API. It is safe for concurrent use. The zero value refuses every token.
+// this API. It is safe for concurrent use. Make one with [NewValidator]; the zero value can check
+// nothing.
 type Validator struct {
 	issuers map[string]*issuer // by issuer identifier
 	maxSize int
@@ -92,6 +97,9 @@ func NewValidator(config Config, options ...Option) (*Validator, error) {
 	}
 	v.issuers[config.Issuer] = trusted
 	for _, option := range options {
+		if option.apply == nil {
+			continue // the zero Option sets nothing
+		}
 		if err := option.apply(v); err != nil {
 			return nil, fmt.Errorf("claims: %w", err)
 		}
@@ -112,6 +120,8 @@ func newIssuer(config Config) (*issuer, error) {
 		return nil, fmt.Errorf("Config.Audience %q has white space around it: take it off", config.Audience)
 	case config.Leeway < 0 && config.Leeway != NoLeeway:
 		return nil, fmt.Errorf("Config.Leeway is %v: use NoLeeway for none", config.Leeway)
+	case 0 < config.Leeway && config.Leeway < time.Millisecond:
+		return nil, fmt.Errorf("Config.Leeway is %v: a Duration counts nanoseconds; write 30 * time.Second", config.Leeway)
 	case config.Leeway > maxLeeway:
 		return nil, fmt.Errorf("Config.Leeway is %v, and %v are the most: set the clocks instead", config.Leeway, maxLeeway)
 	}
@@ -130,12 +140,12 @@ func newIssuer(config Config) (*issuer, error) {
 	if config.Keys == nil {
 		remote, err := jwks.NewRemote(jwks.Config{Issuer: config.Issuer})
 		if err != nil {
-			return nil, fmt.Errorf("Config.Issuer: %w", err)
+			return nil, err
 		}
 		trusted.keys = remote
 		return trusted, nil
 	}
-	if value := reflect.ValueOf(config.Keys); value.Kind() == reflect.Pointer && value.IsNil() {
+	if value := reflect.ValueOf(config.Keys); (value.Kind() == reflect.Pointer || value.Kind() == reflect.Func) && value.IsNil() {
 		return nil, fmt.Errorf("Config.Keys is a nil %T: look at the error of the function that made it", config.Keys)
 	}
 	if owned, ok := config.Keys.(interface{ Issuer() string }); ok {
@@ -146,10 +156,14 @@ func newIssuer(config Config) (*issuer, error) {
 	return trusted, nil
 }
 
-// Warm makes the key sources ready that can be: those with a method
-// Warm(context.Context) error, as a [jwks.Remote] has. It is for programs that
-// want to be ready before their first request, or to stop where an issuer cannot
-// be reached. The error wraps [ErrUnavailable] and says what came back.
+// Warm fetches the keys now, unless they are fresh, for programs that want to be
+// ready before their first request, or to stop where the issuer cannot be
+// reached. It does so by the source's own method Warm(context.Context) error, as
+// a [jwks.Remote] has one; another source needs no warming. The error wraps
+// [ErrUnavailable] and says what came back.
+//
+// Call it once, at the start. It is not for a readiness probe: it fails while
+// the issuer is down, although the last good keys still serve.
 func (v *Validator) Warm(ctx context.Context) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(v.issuers)) {
@@ -214,6 +228,9 @@ var steps = []func(*inspection, context.Context) error{
 // readForm takes the token apart. Its size is looked at first, since decoding
 // costs by the byte.
 func (i *inspection) readForm(context.Context) error {
+	if i.validator.issuers == nil {
+		return fmt.Errorf("%w: the validator is a zero value; make one with NewValidator", ErrUnavailable)
+	}
 	if size := len(i.token); size > i.validator.maxSize {
 		return fmt.Errorf("%w: it has %d bytes, and %d are the most", ErrTooLarge, size, i.validator.maxSize)
 	}
@@ -252,19 +269,25 @@ func (i *inspection) findIssuer(context.Context) error {
 	}
 	trusted, ok := i.validator.issuers[name]
 	if !ok {
-		return fmt.Errorf("%w: it says %s%s", ErrIssuer, strictjson.Excerpt(name), i.validator.slashHint(name))
+		return fmt.Errorf("%w: it says %s%s", ErrIssuer, strictjson.Excerpt(name), i.validator.trustedInstead(name))
 	}
 	i.name, i.issuer = name, trusted
 	return nil
 }
 
-// slashHint tells of the most common mistake in an issuer's name.
-func (v *Validator) slashHint(name string) string {
+// trustedInstead tells what is trusted instead of the issuer of that name, and of
+// the most common mistake.
+func (v *Validator) trustedInstead(name string) string {
 	if _, ok := v.issuers[name+"/"]; ok {
 		return ", which lacks the slash at the end of the configured one"
 	}
 	if without, had := strings.CutSuffix(name, "/"); had && v.issuers[without] != nil {
 		return ", which has a slash at the end that the configured one lacks"
+	}
+	if len(v.issuers) == 1 {
+		for trusted := range v.issuers {
+			return fmt.Sprintf(", and trusted is %q", trusted)
+		}
 	}
 	return ""
 }
@@ -283,7 +306,7 @@ func (i *inspection) checkAlgorithm(context.Context) error {
 func (i *inspection) findKeys(ctx context.Context) error {
 	keys, err := i.issuer.keys.Keys(ctx, i.form.Algorithm, i.form.KeyID)
 	switch {
-	case errors.Is(err, jwks.ErrUnknownKey):
+	case errors.Is(err, jwks.ErrUnknownKey) && !errors.Is(err, jwks.ErrUnavailable):
 		return fmt.Errorf("%w: %w", ErrUnknownKey, err)
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -330,7 +353,11 @@ func (i *inspection) checkAudience(context.Context) error {
 	case slices.Contains(audience, i.issuer.audience):
 		return nil
 	case len(audience) == 0:
-		return fmt.Errorf("%w: it has none: the client must ask for the audience %q", ErrAudience, i.issuer.audience)
+		hint := ""
+		if i.payload.Has("token_use") {
+			hint = " (with Cognito, by resource binding)"
+		}
+		return fmt.Errorf("%w: it has none: the client must ask for the audience %q%s", ErrAudience, i.issuer.audience, hint)
 	default:
 		const most = 4
 		found := make([]string, 0, most)

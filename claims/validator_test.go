@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -177,6 +178,8 @@ func TestTheReasonTellsOfASlashAtTheEnd(t *testing.T) {
 	require.NoError(t, err)
 	_, err = v.Validate(t.Context(), sign(goodHeader, payload(nil)))
 	require.ErrorContains(t, err, "has a slash at the end that the configured one lacks")
+	_, err = v.Validate(t.Context(), sign(goodHeader, payload(set{"iss": "https://evil.example/"})))
+	require.ErrorContains(t, err, `it says "https://evil.example/", and trusted is "https://issuer.example"`)
 }
 
 type sourceFunc func(ctx context.Context, alg, kid string) ([]*jwks.Key, error)
@@ -291,6 +294,12 @@ func TestAudience(t *testing.T) {
 	}
 	requireRefused(t, newValidator(t), sign(goodHeader, with(`"aud":"`+audience+`"`)), claims.ErrMalformed)
 	requireRefused(t, newValidator(t), sign(goodHeader, payload(set{"aud": nil, "Aud": audience})), claims.ErrAudience)
+}
+
+func TestTheReasonTellsHowCognitoNamesAnAudience(t *testing.T) {
+	_, err := newValidator(t).Validate(t.Context(), sign(plainHeader, payload(set{"aud": nil, "token_use": "access"})))
+	require.ErrorIs(t, err, claims.ErrAudience)
+	require.ErrorContains(t, err, "with Cognito, by resource binding")
 }
 
 func TestTypesOfRegisteredClaims(t *testing.T) {
@@ -470,6 +479,7 @@ func TestKeysThatCannotBeHadAreNoFaultOfTheToken(t *testing.T) {
 		{"the end of the context", nil, context.Canceled, claims.ErrUnavailable},
 		{"neither keys nor an error", nil, nil, claims.ErrUnavailable},
 		{"an unknown key", nil, jwks.ErrUnknownKey, claims.ErrUnknownKey},
+		{"unknown here and unavailable there", nil, fmt.Errorf("%w; %w", jwks.ErrUnknownKey, jwks.ErrUnavailable), claims.ErrUnavailable},
 		{"a key for another algorithm", []*jwks.Key{key}, nil, claims.ErrSignature},
 		{"a nil key", []*jwks.Key{nil}, nil, claims.ErrSignature},
 	}
@@ -503,7 +513,8 @@ func TestEveryRequestGetsItsOwnClaims(t *testing.T) {
 func TestTheZeroValidatorRefuses(t *testing.T) {
 	var v claims.Validator
 	_, err := v.Validate(t.Context(), sign(goodHeader, payload(nil)))
-	require.Error(t, err)
+	require.ErrorIs(t, err, claims.ErrUnavailable)
+	require.ErrorContains(t, err, "make one with NewValidator")
 }
 
 func TestWithMaxTokenSize(t *testing.T) {
@@ -532,17 +543,15 @@ func TestBadConfigurationSaysWhatToDo(t *testing.T) {
 		{"an issuer that is no URL", claims.Config{Issuer: "issuer.example", Audience: audience}, claims.Option{}, "write it as https://host/path"},
 		{"keys of another issuer", claims.Config{Issuer: issuer, Audience: audience, Keys: foreign}, claims.Option{}, "they must be the same"},
 		{"keys that are nil", claims.Config{Issuer: issuer, Audience: audience, Keys: none}, claims.Option{}, "look at the error of the function that made it"},
+		{"a source that is a nil function", claims.Config{Issuer: issuer, Audience: audience, Keys: sourceFunc(nil)}, claims.Option{}, "look at the error of the function that made it"},
 		{"a negative leeway", claims.Config{Issuer: issuer, Audience: audience, Leeway: -time.Second}, claims.Option{}, "use NoLeeway for none"},
+		{"a leeway in nanoseconds by mistake", claims.Config{Issuer: issuer, Audience: audience, Leeway: 30}, claims.Option{}, "write 30 * time.Second"},
 		{"too much leeway", claims.Config{Issuer: issuer, Audience: audience, Leeway: time.Hour}, claims.Option{}, "10m0s are the most"},
 		{"no room for a token", claims.Config{Issuer: issuer, Audience: audience}, claims.WithMaxTokenSize(0), "needs more room"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var options []claims.Option
-			if tt.name == "no room for a token" {
-				options = append(options, tt.option)
-			}
-			v, err := claims.NewValidator(tt.config, options...)
+			v, err := claims.NewValidator(tt.config, tt.option)
 			require.ErrorContains(t, err, tt.want)
 			require.True(t, strings.HasPrefix(err.Error(), "claims: "), err)
 			require.Nil(t, v)

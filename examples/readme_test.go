@@ -82,7 +82,7 @@ func TestTheCodeOfTheREADMEIsCompiled(t *testing.T) {
 		compiled[normal(line)] = true
 	}
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(readme, -1)
-	require.NotEmpty(t, blocks)
+	require.Len(t, blocks, 4)
 	for _, block := range blocks {
 		for line := range strings.Lines(string(block[1])) {
 			require.True(t, compiled[normal(line)], "%q is not compiled", line)

@@ -50,7 +50,7 @@ func ExampleStatic() {
 	fmt.Println(err)
 	// Output:
 	// ["2011-04-29" (RS256)] <nil>
-	// jwks: no key fits: the issuer has no key "2012-05-30" for "RS256"
+	// jwks: no key fits: no key "2012-05-30" for "RS256" in the issuer's key set
 }
 
 // A source says at start-up what is wrong with its configuration; it does not
@@ -63,5 +63,5 @@ func ExampleNewRemote() {
 	fmt.Println(err)
 	// Output:
 	// <nil>
-	// jwks: Config.Issuer: "http://my-domain.auth0.com/" is http, and whoever is on the way could put in keys of their own: use https
+	// jwks: Config.Issuer: "http://my-domain.auth0.com/" is http, and whoever is on the way could put in keys of their own: use https, or, in a test network, a jwks.Remote with InsecureHTTP
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 )
 
 // A Key is a public key that verifies signatures with one algorithm. It is
@@ -34,7 +35,8 @@ func NewKey(id, algorithm string, public crypto.PublicKey) (*Key, error) {
 	if !known {
 		return nil, fmt.Errorf("jwks: algorithm %q is none of the asymmetric ones of RFC 7518 and RFC 8037, such as RS256", algorithm)
 	}
-	if err := checkPublic(public); err != nil {
+	public, err := vetPublic(public)
+	if err != nil {
 		return nil, fmt.Errorf("jwks: %w", err)
 	}
 	if !a.fits(public) {
@@ -166,42 +168,45 @@ func verifyEd25519(public crypto.PublicKey, input, signature []byte) bool {
 	return ed25519.Verify(public.(ed25519.PublicKey), input, signature)
 }
 
-// checkPublic returns an error for a key that must not verify anything, whoever
-// signed with it.
-func checkPublic(public crypto.PublicKey) error {
+// vetPublic returns a copy of a key, which nobody else can change, and an error
+// for one that must not verify anything, whoever signed with it.
+func vetPublic(public crypto.PublicKey) (crypto.PublicKey, error) {
 	switch key := public.(type) {
 	case *rsa.PublicKey:
 		if key == nil || key.N == nil {
-			return errors.New("the RSA key is empty")
+			return nil, errors.New("the RSA key is empty")
 		}
 		switch bits := key.N.BitLen(); {
 		case key.N.Sign() < 0:
-			return errors.New("the RSA modulus is negative")
+			return nil, errors.New("the RSA modulus is negative")
 		case bits < 2048: // RFC 7518 §3.3
-			return fmt.Errorf("the RSA key has %d bits, and 2048 are the least", bits)
+			return nil, fmt.Errorf("the RSA key has %d bits, and 2048 are the least", bits)
 		case bits > 8192: // larger ones make each request expensive
-			return fmt.Errorf("the RSA key has %d bits, and 8192 are the most", bits)
+			return nil, fmt.Errorf("the RSA key has %d bits, and 8192 are the most", bits)
 		case key.N.Bit(0) == 0:
-			return errors.New("the RSA modulus is even")
+			return nil, errors.New("the RSA modulus is even")
 		case key.E < 3 || key.E&1 == 0 || key.E > 1<<31-1:
-			return fmt.Errorf("the RSA exponent is %d, and it must be odd, at least 3 and below 2^31", key.E)
+			return nil, fmt.Errorf("the RSA exponent is %d, and it must be odd, at least 3 and below 2^31", key.E)
 		}
-		return nil
+		return &rsa.PublicKey{N: new(big.Int).Set(key.N), E: key.E}, nil
 	case *ecdsa.PublicKey:
 		//lint:ignore SA1019 without its coordinates, a caller's key panics in each method
 		if key == nil || key.Curve == nil || key.X == nil || key.Y == nil {
-			return errors.New("the EC key is empty")
+			return nil, errors.New("the EC key is empty")
 		}
-		if _, err := key.ECDH(); err != nil { // which checks that the point is on the curve
-			return errors.New("the EC key is not a point of P-256, P-384 or P-521")
+		// Both check that the point is on the curve.
+		if point, err := key.Bytes(); err == nil && key.Curve != elliptic.P224() {
+			if copied, err := ecdsa.ParseUncompressedPublicKey(key.Curve, point); err == nil {
+				return copied, nil
+			}
 		}
-		return nil
+		return nil, errors.New("the EC key is not a point of P-256, P-384 or P-521")
 	case ed25519.PublicKey:
 		if len(key) != ed25519.PublicKeySize {
-			return fmt.Errorf("the Ed25519 key has %d bytes instead of %d", len(key), ed25519.PublicKeySize)
+			return nil, fmt.Errorf("the Ed25519 key has %d bytes instead of %d", len(key), ed25519.PublicKeySize)
 		}
-		return nil
+		return slices.Clone(key), nil
 	default:
-		return fmt.Errorf("a key of type %T is no public key that is known here", public)
+		return nil, fmt.Errorf("a key of type %T is no public key that is known here", public)
 	}
 }

@@ -273,3 +273,16 @@ func point(x, y int64) *ecdsa.PublicKey {
 	//lint:ignore SA1019 nothing else makes a key that is wrong
 	return &ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(x), Y: big.NewInt(y)}
 }
+
+func TestAKeyDoesNotChangeWithTheCallersKey(t *testing.T) {
+	private := must(rsa.GenerateKey(rand.Reader, 2048))
+	public := rsa.PublicKey{N: new(big.Int).Set(private.N), E: private.E}
+	key, err := jwks.NewKey("k", "RS256", &public)
+	require.NoError(t, err)
+	digest := hashed(crypto.SHA256, []byte("input"))
+	signature := must(rsa.SignPKCS1v15(nil, private, crypto.SHA256, digest))
+	require.True(t, key.Verify([]byte("input"), signature))
+	public.N.SetInt64(1)
+	public.E = 1
+	require.True(t, key.Verify([]byte("input"), signature))
+}

@@ -114,8 +114,9 @@ func (r *Remote) Issuer() string { return r.config.Issuer }
 
 // Warm fetches the key set now, unless it is fresh, and waits for it: for
 // programs that want to be ready before their first request, or to stop where
-// the issuer cannot be reached. The error wraps [ErrUnavailable] and says what came back; the source
-// works on all the same.
+// the issuer cannot be reached. The error wraps [ErrUnavailable] and says what
+// came back; the source works on all the same. It is not for a readiness probe,
+// since it fails while the issuer is down, although the last good set serves.
 func (r *Remote) Warm(ctx context.Context) error {
 	if r.age() < r.config.RefreshAfter {
 		return nil

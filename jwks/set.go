@@ -128,7 +128,8 @@ func parseKey(entry strictjson.Value) (key *Key, id string, err error) {
 	if err != nil {
 		return nil, id, err
 	}
-	if err := checkPublic(imported); err != nil {
+	imported, err = vetPublic(imported)
+	if err != nil {
 		return nil, id, err
 	}
 	algorithm, err := optionalText(members, "alg")

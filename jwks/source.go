@@ -97,13 +97,13 @@ func (x index) lookup(alg, kid string) ([]*Key, error) {
 		if keys := x.byID[indexKey{alg, kid}]; len(keys) > 0 {
 			return keys, nil
 		}
-		return nil, fmt.Errorf("%w: the issuer has no key %s for %s",
+		return nil, fmt.Errorf("%w: no key %s for %s in the issuer's key set",
 			ErrUnknownKey, strictjson.Excerpt(kid), strictjson.Excerpt(alg))
 	}
 	keys := x.byAlg[alg]
 	if len(keys) == 1 {
 		return keys, nil
 	}
-	return nil, fmt.Errorf("%w: the token names no key, and the issuer has %d for %s",
+	return nil, fmt.Errorf("%w: the token names no key, and the issuer's key set has %d for %s",
 		ErrUnknownKey, len(keys), strictjson.Excerpt(alg))
 }

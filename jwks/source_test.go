@@ -108,7 +108,7 @@ func TestATokenThatNamesNoKeyIsNotTriedAgainstSeveral(t *testing.T) {
 	two := pinned(t, other(0), other(1).with("kid", "named"))
 	_, err := jwks.Static(two...).Keys(t.Context(), "RS256", "")
 	require.ErrorIs(t, err, jwks.ErrUnknownKey)
-	require.ErrorContains(t, err, "the token names no key, and the issuer has 2")
+	require.ErrorContains(t, err, "the token names no key, and the issuer's key set has 2")
 
 	one, err := jwks.Static(two[1]).Keys(t.Context(), "RS256", "")
 	require.NoError(t, err)

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 )
@@ -39,7 +40,8 @@ func newDecision(r *http.Request, policy string, p *passage, refusal *Error) Dec
 
 // LogDecisions returns an observer that writes each decision to the logger: what
 // was let through at debug level, refusals at info level with the reason, and
-// what could not be decided (503) at error level. It panics where logger is nil.
+// what could not be decided (503) at error level, or at info level where the
+// client itself has given up. It panics if logger is nil.
 func LogDecisions(logger *slog.Logger) func(context.Context, Decision) {
 	if logger == nil {
 		panic("middleware: LogDecisions was given a nil logger")
@@ -48,7 +50,7 @@ func LogDecisions(logger *slog.Logger) func(context.Context, Decision) {
 		level, message := slog.LevelDebug, "request let through"
 		if d.Refusal != nil {
 			level, message = slog.LevelInfo, "request refused"
-			if d.Refusal.Status == http.StatusServiceUnavailable {
+			if d.Refusal.Status == http.StatusServiceUnavailable && !errors.Is(d.Refusal, context.Canceled) {
 				level = slog.LevelError
 			}
 		}
@@ -67,9 +69,11 @@ func LogDecisions(logger *slog.Logger) func(context.Context, Decision) {
 		}
 		if d.Refusal != nil {
 			attributes = append(attributes, slog.Int("status", d.Refusal.Status))
+			reason := d.Refusal.Description
 			if d.Refusal.Err != nil {
-				attributes = append(attributes, slog.String("reason", d.Refusal.Err.Error()))
+				reason = d.Refusal.Err.Error()
 			}
+			attributes = append(attributes, slog.String("reason", reason))
 		}
 		logger.LogAttrs(ctx, level, message, attributes...)
 	}

@@ -21,6 +21,7 @@ func TestLogDecisions(t *testing.T) {
 		{"nobody", slog.LevelInfo, `level=INFO msg="request refused" method=GET route="GET /patients" policy="scope read:patients" status=403 reason="middleware: the scope read:patients is missing"` + "\n"},
 		{"bad", slog.LevelInfo, `level=INFO msg="request refused" method=GET route="GET /patients" policy="scope read:patients" status=401 reason="secret cause"` + "\n"},
 		{"unavailable", slog.LevelError, `level=ERROR msg="request refused" method=GET route="GET /patients" policy="scope read:patients" status=503 reason="claims: tokens cannot be checked now: secret cause"` + "\n"},
+		{"cancelled", slog.LevelInfo, `level=INFO msg="request refused" method=GET route="GET /patients" policy="scope read:patients" status=503 reason="secret cause: context canceled"` + "\n"},
 		{"bad", slog.LevelWarn, ""},
 	}
 	for _, tt := range tests {

@@ -16,7 +16,7 @@
 //
 // # What a client gets
 //
-// A request is answered by RFC 6750 §3 where it is not let through:
+// A request that is not let through is answered as RFC 6750 §3 requires:
 //
 //	400 invalid_request      the Authorization header is malformed, or there are two
 //	401                      there is no token, or another scheme: no error code
@@ -26,8 +26,8 @@
 //	503                      nothing can be said about the token now: retry
 //
 // The challenge (WWW-Authenticate) goes with all but the last. The body is JSON,
-// {"error":…,"error_description":…}, and not to be stored. It tells the client
-// what to do and never why: the reason is for [WithObserver].
+// {"error":…,"error_description":…}, sent with Cache-Control: no-store. It tells
+// the client what to do and never why: the reason is for [WithObserver].
 //
 // # What cannot be wired wrong
 //

@@ -27,7 +27,8 @@ const (
 
 // An Error is a refusal: what the client is told, and why.
 type Error struct {
-	// Status is the HTTP status: 400, 401, 403 or 503.
+	// Status is the HTTP status: 400, 401, 403 or 503, or what a requirement of
+	// one's own says, from 400 to 599. A challenge goes with the first three.
 	Status int
 
 	// Code is the error code, one of the constants above. It is empty where the
@@ -43,8 +44,9 @@ type Error struct {
 	// empty where that is not known or not the trouble.
 	Scope string
 
-	// Err is the reason, for logs. The client must not see it.
-	Err error
+	// Err is the reason, for logs. The client must not see it, so it is left out
+	// of JSON.
+	Err error `json:"-"`
 }
 
 // Error returns the code and the description: what the client is told as well.
@@ -61,7 +63,7 @@ func (e *Error) Unwrap() error { return e.Err }
 func missingToken(reason error) *Error {
 	return &Error{
 		Status:      http.StatusUnauthorized,
-		Description: "no access token was sent; send one as Authorization: Bearer",
+		Description: "no access token was sent; send it in the header Authorization: Bearer TOKEN",
 		Err:         reason,
 	}
 }
@@ -123,37 +125,52 @@ const retryAfter = 5
 func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	if e.Status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", strconv.Itoa(retryAfter))
-	} else {
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
 		h.Set("WWW-Authenticate", challenge(g.realm, e))
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", strconv.Itoa(retryAfter))
 	}
-	tracked := &statusWriter{ResponseWriter: w}
-	g.errorHandler(tracked, r, e)
-	if !tracked.wrote {
-		// A handler that writes nothing would have net/http answer 200.
-		w.WriteHeader(e.Status)
-	}
+	answer := &refusalWriter{ResponseWriter: w, status: e.Status}
+	g.errorHandler(answer, r, e)
+	answer.begin() // a handler that writes nothing would have net/http answer 200
 }
 
-// A statusWriter notices whether a status has been sent.
-type statusWriter struct {
+// A refusalWriter answers with the status of the refusal where the error handler
+// sends none before the body: else net/http would send 200.
+type refusalWriter struct {
 	http.ResponseWriter
-	wrote bool
+	status int
+	begun  bool
 }
 
-func (w *statusWriter) WriteHeader(status int) {
-	w.wrote = w.wrote || status >= 200 // those below are only a prelude
+func (w *refusalWriter) begin() {
+	if !w.begun {
+		w.WriteHeader(w.status)
+	}
+}
+
+func (w *refusalWriter) WriteHeader(status int) {
+	w.begun = w.begun || status >= 200 // those below are only a prelude
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *statusWriter) Write(body []byte) (int, error) {
-	w.wrote = true
+func (w *refusalWriter) Write(body []byte) (int, error) {
+	w.begin()
 	return w.ResponseWriter.Write(body)
 }
 
-// Unwrap lets http.ResponseController find what the writer can do.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+// FlushError is what http.ResponseController calls.
+func (w *refusalWriter) FlushError() error {
+	w.begin()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Flush implements [http.Flusher].
+func (w *refusalWriter) Flush() { _ = w.FlushError() }
+
+// Unwrap lets http.ResponseController find what else the writer can do.
+func (w *refusalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // challenge returns the value of WWW-Authenticate (RFC 6750 §3). The realm is
 // always there, since Bearer must be followed by something.

@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -116,6 +117,25 @@ func ExampleWithObserver() {
 	issuer.Authorize(r, authtest.Claim("nonce", "n"), authtest.Header("typ", "JWT"))
 	guard.Handler(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
 	// Output: 401 claims: the token is an ID Token, not an access token: it has nonce
+}
+
+// Errors in a format of one's own, here that of RFC 9457. The challenge is set
+// already.
+func ExampleWithErrorHandler() {
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"),
+		middleware.WithErrorHandler(func(w http.ResponseWriter, _ *http.Request, e *middleware.Error) {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(e.Status)
+			json.NewEncoder(w).Encode(map[string]any{"title": e.Description, "status": e.Status})
+		}))
+	w := httptest.NewRecorder()
+	guard.Handler(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	fmt.Println(w.Header().Get("WWW-Authenticate"))
+	fmt.Println(w.Body)
+	// Output:
+	// Bearer realm="api"
+	// {"status":401,"title":"no access token was sent; send it in the header Authorization: Bearer TOKEN"}
 }
 
 func ExampleGuard_Check() {

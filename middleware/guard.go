@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/claims"
@@ -26,22 +27,24 @@ var _ Validator = (*claims.Validator)(nil)
 type Guard struct {
 	validator    Validator
 	realm        string
-	observe      func(context.Context, Decision)
+	observers    []func(context.Context, Decision)
 	errorHandler func(http.ResponseWriter, *http.Request, *Error)
 }
 
 // An Option is a setting of [New].
 type Option struct{ apply func(*Guard) }
 
-// New returns a guard that asks v about tokens. It panics where v is nil, also
-// where it is a nil pointer: look at the error of claims.NewValidator.
+// New returns a guard that asks v about tokens. It panics if v is nil, including
+// a nil pointer: look at the error of claims.NewValidator.
 func New(v Validator, options ...Option) *Guard {
 	if isNil(v) {
 		panic("middleware: New was given a nil validator: look at the error of claims.NewValidator")
 	}
-	g := &Guard{validator: v, realm: "api", observe: func(context.Context, Decision) {}, errorHandler: writeError}
+	g := &Guard{validator: v, realm: "api", errorHandler: writeError}
 	for _, option := range options {
-		option.apply(g)
+		if option.apply != nil { // the zero Option sets nothing
+			option.apply(g)
+		}
 	}
 	return g
 }
@@ -57,7 +60,7 @@ func isNil(v any) bool {
 }
 
 // WithRealm names the protected area in challenges (RFC 9110 §11.5), in place of
-// "api". It panics where the name has a character other than printable ASCII
+// "api". It panics if the name has a character other than printable ASCII
 // without " and \.
 func WithRealm(realm string) Option {
 	if !isQuotable(realm) {
@@ -70,21 +73,22 @@ func WithRealm(realm string) Option {
 // before the handler runs or the refusal is written. This is where a program
 // learns why a request was refused; [LogDecisions] writes it to a log.
 //
-// It runs on the request's goroutine, so it must be quick and safe for concurrent
-// use. It panics where observe is nil.
+// It runs on the request's goroutine, with the request's context, so it must be
+// quick and safe for concurrent use. Several observers are called in the order in
+// which they are given. It panics if observe is nil.
 func WithObserver(observe func(context.Context, Decision)) Option {
 	if observe == nil {
 		panic("middleware: WithObserver was given a nil function")
 	}
-	return Option{func(g *Guard) { g.observe = observe }}
+	return Option{func(g *Guard) { g.observers = append(g.observers, observe) }}
 }
 
 // WithErrorHandler has write called for each refusal, in place of the JSON body
 // of this package. The challenge, Cache-Control and Retry-After are in the header
 // already; write sends the status, e.Status, and the body it likes. Where it
-// writes nothing, e.Status is sent after it.
+// sends no status of its own, e.Status is sent.
 //
-// It must not show e.Unwrap() to the client: that is the reason. It panics where
+// It must not show e.Unwrap() to the client: that is the reason. It panics if
 // write is nil.
 func WithErrorHandler(write func(w http.ResponseWriter, r *http.Request, e *Error)) Option {
 	if write == nil {
@@ -94,16 +98,17 @@ func WithErrorHandler(write func(w http.ResponseWriter, r *http.Request, e *Erro
 }
 
 // Handler returns a handler that calls next for requests with a good access
-// token, whatever its scope. It panics where next is nil.
+// token, whatever its scope. As a func(http.Handler) http.Handler it is a
+// middleware itself. It panics if next is nil.
 func (g *Guard) Handler(next http.Handler) http.Handler {
 	return g.protect(nil, next)
 }
 
-// Require returns a middleware that lets requests through which have a good
-// access token and meet all of the requirements. They are checked in the order
-// in which they are written, and the first that is not met answers.
+// Require returns a middleware that lets requests through that have a good access
+// token and meet all of the requirements. They are checked in the order in which
+// they are written, and the first that is not met answers.
 //
-// It panics where there is none or one is nil.
+// It panics if there is none or one is nil.
 func (g *Guard) Require(requirements ...Requirement) func(http.Handler) http.Handler {
 	if len(requirements) == 0 {
 		panic("middleware: Require needs at least one requirement; Handler lets any good access token through")
@@ -113,7 +118,7 @@ func (g *Guard) Require(requirements ...Requirement) func(http.Handler) http.Han
 			panic("middleware: Require was given a nil requirement")
 		}
 	}
-	requirements = append([]Requirement(nil), requirements...)
+	requirements = slices.Clone(requirements)
 	return func(next http.Handler) http.Handler { return g.protect(requirements, next) }
 }
 
@@ -124,14 +129,15 @@ func (g *Guard) RequireScope(scopes ...string) func(http.Handler) http.Handler {
 	return g.Require(Scopes(scope.All(scopes...)))
 }
 
-// Check decides about a request as [Guard.Handler] does, and writes nothing. The
-// error is an *[Error].
+// Check decides about a request as [Guard.Handler] does, and nothing more: it
+// writes nothing, checks no requirement, calls no observer and puts nothing into
+// a context. The error is an *[Error].
 func (g *Guard) Check(r *http.Request) (*claims.Claims, error) {
 	p, refusal := g.authenticate(r)
 	if refusal != nil {
 		return nil, refusal
 	}
-	return p.claims, nil
+	return p.copied, nil
 }
 
 // protect returns the handler that stands before next.
@@ -150,7 +156,12 @@ func (g *Guard) protect(requirements []Requirement, next http.Handler) http.Hand
 			// right token at once (RFC 6750 §3).
 			refusal.Scope = needed
 		}
-		g.observe(r.Context(), newDecision(r, policy, p, refusal))
+		if len(g.observers) > 0 {
+			decision := newDecision(r, policy, p, refusal)
+			for _, observe := range g.observers {
+				observe(r.Context(), decision)
+			}
+		}
 		if refusal != nil {
 			g.refuse(w, r, refusal)
 			return
@@ -165,7 +176,14 @@ func (g *Guard) protect(requirements []Requirement, next http.Handler) http.Hand
 type passage struct {
 	guard  *Guard
 	token  string
-	claims *claims.Claims
+	claims *claims.Claims // nobody else's: what is believed
+	copied *claims.Claims // the handler's, which may change them
+}
+
+func newPassage(g *Guard, token string, c *claims.Claims) *passage {
+	believed, copied := *c, *c
+	believed.Audience, copied.Audience = slices.Clone(c.Audience), slices.Clone(c.Audience)
+	return &passage{guard: g, token: token, claims: &believed, copied: &copied}
 }
 
 type passageKey struct{}
@@ -190,7 +208,7 @@ func (g *Guard) authenticate(r *http.Request) (*passage, *Error) {
 	case c == nil:
 		return nil, unavailable(errors.New("middleware: the validator returned neither claims nor an error"))
 	}
-	return &passage{guard: g, token: token, claims: c}, nil
+	return newPassage(g, token, c), nil
 }
 
 // isOurs reports whether an error is no fault of the client's: there is nothing
@@ -208,8 +226,8 @@ func (p *passage) attach(r *http.Request) *http.Request {
 	if there, _ := ctx.Value(passageKey{}).(*passage); there != p {
 		ctx = context.WithValue(ctx, passageKey{}, p)
 	}
-	if c, _ := claims.FromContext(ctx); c != p.claims {
-		ctx = claims.NewContext(ctx, p.claims)
+	if c, _ := claims.FromContext(ctx); c != p.copied {
+		ctx = claims.NewContext(ctx, p.copied)
 	}
 	if ctx == r.Context() {
 		return r
@@ -228,7 +246,8 @@ func TokenFromContext(ctx context.Context) (string, bool) {
 	return p.token, true
 }
 
-// bearerToken returns the token of a request (RFC 6750 §2.1).
+// bearerToken returns the token of a request (RFC 6750 §2.1). It is looked for in
+// the Authorization header only: one in a form or a query is no credential here.
 func bearerToken(header http.Header) (string, *Error) {
 	credentials := header.Values("Authorization")
 	switch {
@@ -241,7 +260,7 @@ func bearerToken(header http.Header) (string, *Error) {
 	// spaces follow it (RFC 9110 §11.4).
 	scheme, token, _ := strings.Cut(credentials[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return "", missingToken(errors.New("middleware: the Authorization header has another scheme than Bearer"))
+		return "", missingToken(errors.New("middleware: the Authorization header does not begin with Bearer and a space"))
 	}
 	token = strings.TrimLeft(token, " ")
 	if !isToken68(token) {

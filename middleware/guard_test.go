@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -72,7 +73,7 @@ func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 const (
 	sayInvalidRequest = `"error_description":"the request must have one Authorization header, with Bearer and one access token"`
 	sayInvalidToken   = `"error_description":"the access token is expired, malformed or not meant for this API"`
-	sayMissing        = `{"error_description":"no access token was sent; send one as Authorization: Bearer"}`
+	sayMissing        = `{"error_description":"no access token was sent; send it in the header Authorization: Bearer TOKEN"}`
 	sayUnavailable    = `{"error":"temporarily_unavailable","error_description":"the access token cannot be checked now; try again later"}`
 	sayScope          = `{"error":"insufficient_scope","error_description":"the access token lacks a scope that this resource needs"}`
 )
@@ -217,8 +218,11 @@ func TestErrorsOfRequirements(t *testing.T) {
 			`Bearer realm="api", error="invalid_token", error_description="log in again"`, `{"error":"invalid_token","error_description":"log in again"}`},
 		{"one's own with what would break out of quotes", &middleware.Error{Status: 403, Code: `x", evil="`, Description: `say "hi"`, Scope: "a\r\nSet-Cookie: x"}, 403,
 			`Bearer realm="api"`, `{"error":"x\", evil=\"","error_description":"say \"hi\""}`},
+		{"one's own with another status", &middleware.Error{Status: 404, Code: "not_found", Description: "no such patient"}, 404, "", `{"error":"not_found","error_description":"no such patient"}`},
 		{"one's own with the status of a success", &middleware.Error{Status: 200}, 403, `Bearer realm="api"`, `{"error":"access_denied","error_description":"the access token does not permit this request"}`},
 		{"one's own without a status", &middleware.Error{}, 403, `Bearer realm="api"`, `{"error":"access_denied","error_description":"the access token does not permit this request"}`},
+		{"a nil one, wrapped", fmt.Errorf("wrapped: %w", none), 403, `Bearer realm="api"`, `{"error":"access_denied","error_description":"the access token does not permit this request"}`},
+		{"a nil one among others", errors.Join(errors.New("a"), none), 403, `Bearer realm="api"`, `{"error":"access_denied","error_description":"the access token does not permit this request"}`},
 		{"a nil one", none, 403, `Bearer realm="api"`, `{"error":"access_denied","error_description":"the access token does not permit this request"}`},
 	}
 	for _, tt := range tests {
@@ -338,7 +342,7 @@ func TestCheckDecidesAndWritesNothing(t *testing.T) {
 	require.Equal(t, "middleware: invalid_token: the access token is expired, malformed or not meant for this API", err.Error())
 
 	_, err = guard.Check(request())
-	require.Equal(t, "middleware: no access token was sent; send one as Authorization: Bearer", err.Error())
+	require.Equal(t, "middleware: no access token was sent; send it in the header Authorization: Bearer TOKEN", err.Error())
 }
 
 func TestTheReasonOfARefusalIsASentinel(t *testing.T) {
@@ -373,16 +377,54 @@ func TestErrorHandler(t *testing.T) {
 	require.Equal(t, "secret cause", seen.Err.Error())
 }
 
-// A refusal that writes nothing would be a 200.
-func TestAnErrorHandlerThatWritesNothingStillRefuses(t *testing.T) {
-	guard := middleware.New(&tokens{}, middleware.WithErrorHandler(func(http.ResponseWriter, *http.Request, *middleware.Error) {}))
-	server := httptest.NewServer(guard.Handler(ok))
-	defer server.Close()
-	response, err := server.Client().Get(server.URL)
-	require.NoError(t, err)
-	response.Body.Close()
-	require.Equal(t, 401, response.StatusCode)
-	require.Equal(t, `Bearer realm="api"`, response.Header.Get("WWW-Authenticate"))
+// Whatever an error handler does or forgets, a refusal is no 200.
+func TestAnErrorHandlerThatSendsNoStatusStillRefuses(t *testing.T) {
+	handlers := map[string]func(http.ResponseWriter, *http.Request, *middleware.Error){
+		"nothing":  func(http.ResponseWriter, *http.Request, *middleware.Error) {},
+		"a body":   func(w http.ResponseWriter, _ *http.Request, _ *middleware.Error) { io.WriteString(w, "no") },
+		"no bytes": func(w http.ResponseWriter, _ *http.Request, _ *middleware.Error) { w.Write(nil) },
+		"a copy":   func(w http.ResponseWriter, _ *http.Request, _ *middleware.Error) { io.Copy(w, strings.NewReader("no")) },
+		"a flush":  func(w http.ResponseWriter, _ *http.Request, _ *middleware.Error) { w.(http.Flusher).Flush() },
+		"controlled": func(w http.ResponseWriter, _ *http.Request, _ *middleware.Error) {
+			http.NewResponseController(w).Flush()
+		},
+		"a prelude": func(w http.ResponseWriter, _ *http.Request, _ *middleware.Error) {
+			w.WriteHeader(http.StatusEarlyHints)
+		},
+	}
+	for name, handler := range handlers {
+		t.Run(name, func(t *testing.T) {
+			guard := middleware.New(&tokens{}, middleware.WithErrorHandler(handler))
+			server := httptest.NewServer(guard.Handler(ok))
+			defer server.Close()
+			response, err := server.Client().Get(server.URL)
+			require.NoError(t, err)
+			response.Body.Close()
+			require.Equal(t, 401, response.StatusCode)
+			require.Equal(t, `Bearer realm="api"`, response.Header.Get("WWW-Authenticate"))
+		})
+	}
+}
+
+func TestJSONOfARefusalDoesNotShowTheReason(t *testing.T) {
+	_, err := middleware.New(&tokens{}).Check(request("Bearer bad"))
+	text, failed := json.Marshal(err)
+	require.NoError(t, failed)
+	require.Contains(t, string(text), "invalid_token")
+	require.NotContains(t, string(text), "Err")
+}
+
+// What a handler does to its claims changes nothing that a guard believes.
+func TestClaimsThatAreChangedOnTheWayOpenNothing(t *testing.T) {
+	guard := middleware.New(&tokens{})
+	raise := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c, _ := claims.FromContext(r.Context())
+			c.Scope = scope.FromToken("admin")
+			next.ServeHTTP(w, r)
+		})
+	}
+	require.Equal(t, 403, serve(guard.Handler(raise(guard.RequireScope("admin")(ok))), request("Bearer reader")).Code)
 }
 
 func TestObserver(t *testing.T) {
@@ -408,6 +450,15 @@ func TestObserver(t *testing.T) {
 	for _, d := range seen {
 		require.NotContains(t, fmt.Sprintf("%+v %#v", d, d), "Bearer reader")
 	}
+}
+
+func TestAllObserversAreCalledInOrder(t *testing.T) {
+	var called []string
+	note := func(name string) middleware.Option {
+		return middleware.WithObserver(func(context.Context, middleware.Decision) { called = append(called, name) })
+	}
+	serve(middleware.New(&tokens{}, note("log"), middleware.Option{}, note("metrics")).Handler(ok), request("Bearer bad"))
+	require.Equal(t, []string{"log", "metrics"}, called)
 }
 
 func TestResponseWritersAreKept(t *testing.T) {

@@ -27,7 +27,7 @@ type Requirement interface {
 // Scopes returns the requirement that a token's scopes satisfy the rule. Where
 // they do not, the answer is 403 and insufficient_scope, and names all the
 // scopes of the alternative that the token comes closest to (RFC 6750 §3.1). It
-// panics where the rule is the zero one, which nothing satisfies.
+// panics if the rule is the zero one, which nothing satisfies.
 func Scopes(rule scope.Rule) Requirement {
 	if rule.Closest(scope.Set{}).Len() == 0 {
 		panic("middleware: Scopes was given an empty rule; make one with scope.All or scope.Any")
@@ -59,12 +59,11 @@ func meet(requirements []Requirement, r *http.Request, c *claims.Claims) *Error 
 // refusalOf returns the refusal that a requirement's error stands for. Somebody
 // else has made that error: whatever it is, the request is refused.
 func refusalOf(err error) *Error {
-	if e, ok := err.(*Error); ok && e == nil {
-		return accessDenied(errors.New("middleware: a requirement returned a nil *Error"))
-	}
 	var e *Error
-	switch {
-	case errors.As(err, &e) && 400 <= e.Status && e.Status <= 599:
+	switch found := errors.As(err, &e); {
+	case found && e == nil:
+		return accessDenied(errors.New("middleware: a requirement returned a nil *Error"))
+	case found && 400 <= e.Status && e.Status <= 599:
 		return e
 	case isOurs(err):
 		return unavailable(err)

@@ -65,10 +65,10 @@ func FromToken(lists ...string) Set {
 	return Set{words: distinct(words)}
 }
 
-// Contains reports whether word is in the set, byte for byte.
-func (s Set) Contains(word string) bool {
+// Contains reports whether the scope is in the set, byte for byte.
+func (s Set) Contains(scope string) bool {
 	for _, have := range s.words {
-		if have == word {
+		if have == scope {
 			return true
 		}
 	}

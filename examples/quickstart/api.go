@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/bearerguard/bearerguard/claims"
@@ -30,10 +32,12 @@ func me(w http.ResponseWriter, r *http.Request) {
 
 func patients(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Ada, Grace") }
 
-// A serverLog keeps the last line that the server has logged.
+// A serverLog keeps the last line that the server has logged, and may show all
+// that follow.
 type serverLog struct {
 	mu   sync.Mutex
 	last []byte
+	show io.Writer // nil: nowhere
 }
 
 // Write implements [io.Writer], with one line a call, as slog writes.
@@ -41,17 +45,32 @@ func (l *serverLog) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last = bytes.Clone(line)
+	if l.show != nil {
+		return l.show.Write(line)
+	}
 	return len(line), nil
+}
+
+// follow shows the lines that are logged from now on.
+func (l *serverLog) follow(show io.Writer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.show = show
+}
+
+// line returns the last line.
+func (l *serverLog) line() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.TrimSpace(string(l.last))
 }
 
 // reason returns why the last request was refused, "" where it was let through.
 func (l *serverLog) reason() (string, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	var line struct {
 		Reason string `json:"reason"`
 	}
-	if err := json.Unmarshal(l.last, &line); err != nil {
+	if err := json.Unmarshal([]byte(l.line()), &line); err != nil {
 		return "", fmt.Errorf("reading the server's log: %w", err)
 	}
 	return line.Reason, nil

@@ -128,9 +128,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if o.once {
 		return nil
 	}
-	if err := s.invite(stdout); err != nil {
-		return err
-	}
+	s.invite(stdout)
+	s.log.follow(stdout)
 
 	select {
 	case err := <-served:

@@ -21,19 +21,20 @@ func TestOnce(t *testing.T) {
 	for _, row := range []string{
 		`access token with read:patients +200 +- +-`,
 		`a machine's token \(client credentials\) +200 +- +-`,
-		`access token without the scope +403 +Bearer error="insufficient_scope" +the scope read:patients is missing`,
-		`the user's ID Token \(aud is the client\) +401 +Bearer error="invalid_token" +the token is an ID Token`,
-		`ID Token whose aud contains the API +401 +Bearer error="invalid_token" +the token is an ID Token`,
-		`expired access token +401 +Bearer error="invalid_token" +the token has expired`,
-		`another API's access token +401 +Bearer error="invalid_token" +the token is for another audience`,
-		`access token with a tampered payload +401 +Bearer error="invalid_token" +the token's signature is wrong`,
-		`another issuer's access token +401 +Bearer error="invalid_token" +the token is not from a trusted issuer`,
-		`the same, claiming to be of this issuer +401 +Bearer error="invalid_token" +the token's key is not the issuer's`,
-		`forged: alg none +401 +Bearer error="invalid_token" +the token's algorithm is not accepted`,
-		`forged: HS256 with the public key as secret +401 +Bearer error="invalid_token" +the token's algorithm is not accepted`,
-		`an opaque token +401 +Bearer error="invalid_token" +the token is opaque`,
-		`no token +401 +Bearer +there is no Authorization header`,
+		`access token without the scope +403 +insufficient_scope +the scope read:patients is missing`,
+		`the user's ID Token \(aud is the client\) +401 +invalid_token +the token is an ID Token`,
+		`ID Token whose aud contains the API +401 +invalid_token +the token is an ID Token`,
+		`expired access token +401 +invalid_token +the token has expired`,
+		`another API's access token +401 +invalid_token +the token is for another audience`,
+		`access token with a tampered payload +401 +invalid_token +the token's signature is wrong`,
+		`another issuer's access token +401 +invalid_token +the token is not from a trusted issuer`,
+		`the same, claiming to be of this issuer +401 +invalid_token +the token's key is not the issuer's`,
+		`forged: alg none +401 +invalid_token +the token's algorithm is not accepted`,
+		`forged: HS256 with the public key as secret +401 +invalid_token +the token's algorithm is not accepted`,
+		`an opaque token +401 +invalid_token +the token is opaque`,
+		`no token +401 +without error +there is no Authorization header`,
 		`    Www-Authenticate: Bearer realm="api", error="insufficient_scope", .*scope="read:patients"`,
+		`    \{"time":.*"status":401,"reason":"claims: the token is an ID Token, not an access token: it has nonce"\}`,
 		`All 14 requests were answered as they should be\.`,
 	} {
 		require.Regexp(t, regexp.MustCompile(`(?m)^`+row), out.String())
@@ -85,17 +86,21 @@ func TestServesUntilInterrupted(t *testing.T) {
 	var out output
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, nil, &out) }()
-	line := regexp.MustCompile(`# an access token with read:patients.*\ncurl -i (\S+) -H 'Authorization: (Bearer \S+)'\n(?s:.*)# a machine's token\ncurl .*\n`)
-	require.Eventually(t, func() bool { return line.MatchString(out.String()) }, time.Minute, 10*time.Millisecond)
+	const serving = "# 401\n\n"
+	require.Eventually(t, func() bool { return strings.HasSuffix(out.String(), serving) }, time.Minute, 10*time.Millisecond)
 
-	match := line.FindStringSubmatch(out.String())
-	request, err := http.NewRequest("GET", match[1], nil)
+	token := regexp.MustCompile(`(?m)^ACCESS=(\S+)$`).FindStringSubmatch(out.String())
+	line := regexp.MustCompile(`(?m)^curl -i (\S+) -H "Authorization: Bearer \$ACCESS"  # 200$`).FindStringSubmatch(out.String())
+	require.NotNil(t, token)
+	require.NotNil(t, line)
+	request, err := http.NewRequest("GET", line[1], nil)
 	require.NoError(t, err)
-	request.Header.Set("Authorization", match[2])
+	request.Header.Set("Authorization", "Bearer "+token[1])
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	response.Body.Close()
 	require.Equal(t, 200, response.StatusCode)
+	require.Contains(t, out.String(), `"msg":"request let through","method":"GET","route":"GET /patients"`, "the log is shown")
 
 	interrupt()
 	require.NoError(t, <-ended)

@@ -45,9 +45,9 @@ func (s *scene) play(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SENT\tSTATUS\tCHALLENGE\tREASON IN THE SERVER'S LOG")
+	fmt.Fprintln(table, "SENT\tSTATUS\tCHALLENGE\tREASON IN THE LOG")
 	wrong := 0
-	var refusal string // one in full
+	var refusal, line string // one of each in full
 	for _, a := range acts {
 		response, err := s.send(ctx, a.token)
 		if err != nil {
@@ -67,13 +67,17 @@ func (s *scene) play(ctx context.Context, stdout io.Writer) error {
 		if a.status == http.StatusForbidden {
 			refusal = dump(response)
 		}
-		fmt.Fprintf(table, "%s\t%d\t%s\t%s%s\n", a.sent, response.StatusCode, short(challenge), withoutPrefix(reason), note)
+		if a.reason == claims.ErrIDToken {
+			line = s.log.line()
+		}
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s%s\n", a.sent, response.StatusCode, short(challenge), cut(reason), note)
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	if refusal != "" {
-		fmt.Fprintf(stdout, "\nThe challenges are cut short. The 403 in full, which tells the client what to ask for:\n\n%s\n", refusal)
+		fmt.Fprintf(stdout, "\nOf the challenges, that is the error. The 403 in full; it tells the client what to ask for:\n\n%s\n", refusal)
+		fmt.Fprintf(stdout, "\nOf the reasons, that is the beginning. What the log says of an ID Token:\n\n    %s\n", line)
 	}
 	if wrong > 0 {
 		return fmt.Errorf("%d of %d requests were not answered as they should be", wrong, len(acts))
@@ -176,34 +180,37 @@ func (s *scene) machineToken(ctx context.Context) (string, error) {
 }
 
 // invite prints what a person may try while the API is there.
-func (s *scene) invite(stdout io.Writer) error {
-	fmt.Fprintln(stdout, "\nTry it yourself; the API serves until Ctrl-C:")
-	line := func(about, token, path string) {
-		fmt.Fprintf(stdout, "\n# %s\ncurl -i %s%s", about, s.api, path)
-		if token != "" {
-			fmt.Fprintf(stdout, " -H 'Authorization: Bearer %s'", token)
-		}
-		fmt.Fprintln(stdout)
-	}
-	if s.own == nil {
-		fmt.Fprint(stdout, "\nTOKEN=… # an access token of your tenant, for this audience\n")
-		fmt.Fprintf(stdout, "curl -i %s/patients -H \"Authorization: Bearer $TOKEN\"\n", s.api)
-		line("no token", "", "/patients")
-		return nil
-	}
+func (s *scene) invite(stdout io.Writer) {
 	api := authtest.Audience(s.audience)
-	line("an access token with read:patients, good for an hour", s.own.Token(api, authtest.Scope("read:patients")), "/patients")
-	line("one without the scope", s.own.Token(api), "/patients")
-	line("the same at a route that needs no scope", s.own.Token(api), "/me")
-	line("an ID Token", s.own.IDToken(), "/patients")
-	fmt.Fprintf(stdout, "\n# a machine's token\ncurl -s %s -d grant_type=client_credentials -d client_id=reporter -d client_secret=reporter-secret -d audience=%s\n", s.own.TokenURL(), s.audience)
-	return nil
+	fmt.Fprint(stdout, "\nTry it yourself. The API serves until Ctrl-C, and its log is printed here.\n\n")
+	if s.own == nil {
+		fmt.Fprintln(stdout, "ACCESS=… # an access token of your tenant, for this audience")
+	} else {
+		fmt.Fprintf(stdout, "ACCESS=%s\n", s.own.Token(api, authtest.Scope("read:patients")))
+		fmt.Fprintf(stdout, "NOSCOPE=%s\n", s.own.Token(api))
+		fmt.Fprintf(stdout, "ID=%s\n", s.own.IDToken())
+		fmt.Fprintf(stdout, "MACHINE=$(curl -s %s -d grant_type=client_credentials -d client_id=reporter -d client_secret=reporter-secret -d audience=%s | sed 's/.*\"access_token\":\"\\([^\"]*\\).*/\\1/')\n", s.own.TokenURL(), s.audience)
+	}
+	line := func(variable, path, about string) {
+		authorization := ""
+		if variable != "" {
+			authorization = fmt.Sprintf(` -H "Authorization: Bearer $%s"`, variable)
+		}
+		fmt.Fprintf(stdout, "curl -i %s%s%s  # %s\n", s.api, path, authorization, about)
+	}
+	fmt.Fprintln(stdout)
+	line("ACCESS", "/patients", "200")
+	if s.own != nil {
+		line("MACHINE", "/patients", "200")
+		line("NOSCOPE", "/patients", "403")
+		line("NOSCOPE", "/me", "200: any access token")
+		line("ID", "/me", "401: no ID Token")
+	}
+	line("", "/patients", "401")
+	fmt.Fprintln(stdout)
 }
 
-var (
-	errorPattern = regexp.MustCompile(`error="([^"]*)"`)
-	aside        = regexp.MustCompile(`(realm|error_description|scope)="[^"]*"(, )?`)
-)
+var errorPattern = regexp.MustCompile(`error="([^"]*)"`)
 
 // errorCode returns the error of a challenge.
 func errorCode(challenge string) string {
@@ -213,20 +220,30 @@ func errorCode(challenge string) string {
 	return ""
 }
 
-// short returns a challenge without its realm, description and scope.
+// short returns what a table has room for of a challenge.
 func short(challenge string) string {
-	if challenge == "" {
+	switch code := errorCode(challenge); {
+	case challenge == "":
 		return "-"
+	case code == "":
+		return "without error"
+	default:
+		return code
 	}
-	return strings.TrimRight(aside.ReplaceAllString(challenge, ""), ", ")
 }
 
-// withoutPrefix takes the package's name off a reason.
-func withoutPrefix(reason string) string {
-	if reason == "" {
+// cut returns what a table has room for of a reason.
+func cut(reason string) string {
+	const most = 55
+	reason = strings.TrimPrefix(strings.TrimPrefix(reason, "claims: "), "middleware: ")
+	switch {
+	case reason == "":
 		return "-"
+	case len(reason) > most:
+		return reason[:most-1] + "…"
+	default:
+		return reason
 	}
-	return strings.TrimPrefix(strings.TrimPrefix(reason, "claims: "), "middleware: ")
 }
 
 // dump returns a response as it came, indented.

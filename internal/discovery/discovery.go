@@ -34,6 +34,9 @@ func CheckIssuer(issuer string, insecureHTTP bool) error {
 	if err := fetch.CheckURL(issuer, insecureHTTP); err != nil {
 		return err
 	}
+	if strings.Contains(issuer, "/.well-known/") {
+		return fmt.Errorf("%s is where an issuer's metadata are: take off /.well-known/ and what follows", strictjson.Excerpt(issuer))
+	}
 	if strings.ContainsAny(issuer, "?#") {
 		return fmt.Errorf("%s has a query or a fragment, which no issuer has", strictjson.Excerpt(issuer))
 	}
@@ -72,11 +75,24 @@ func Get(ctx context.Context, client *http.Client, issuer string, insecureHTTP b
 		return Metadata{}, fmt.Errorf("GET %s: %w", document.URL, mismatch(issuer, metadata.Issuer))
 	}
 	if metadata.JWKSURL != "" {
-		if err := fetch.CheckURL(metadata.JWKSURL, insecureHTTP); err != nil {
+		if err := checkEndpoint(metadata.JWKSURL, issuer, insecureHTTP); err != nil {
 			return Metadata{}, fmt.Errorf("GET %s: its jwks_uri cannot be used: %w", document.URL, err)
 		}
 	}
 	return metadata, nil
+}
+
+// checkEndpoint returns an error unless the URL, which a document names, may be
+// fetched from. That http is good for this machine holds for what an operator
+// writes: an issuer out there has no business with what listens here.
+func checkEndpoint(endpoint, issuer string, insecureHTTP bool) error {
+	if err := fetch.CheckURL(endpoint, insecureHTTP); err != nil {
+		return err
+	}
+	if !insecureHTTP && fetch.IsHTTPS(issuer) && !fetch.IsHTTPS(endpoint) {
+		return fmt.Errorf("%s is http, and the issuer is https", strictjson.Excerpt(endpoint))
+	}
+	return nil
 }
 
 // mismatch says how the issuers differ: most often by a slash at the end.

@@ -181,7 +181,9 @@ func TestTheKeySetMayBeFetchedFrom(t *testing.T) {
 	}{
 		{"the same host", "https://example.com/keys", false, ""},
 		{"another host", "https://keys.example/keys?v=1", false, ""},
-		{"loopback", "http://127.0.0.1:8080/keys", false, ""},
+		{"loopback", "http://127.0.0.1:8080/keys", false, "is http, and the issuer is https"},
+		{"loopback by name", "http://localhost:2375/keys", false, "is http, and the issuer is https"},
+		{"loopback where it is allowed", "http://127.0.0.1:8080/keys", true, ""},
 		{"http where it is allowed", "http://keys.example/keys", true, ""},
 		{"http", "http://example.com/keys", false, "use https"},
 		{"http on another host", "http://keys.example/keys", false, "use https"},
@@ -204,6 +206,12 @@ func TestTheKeySetMayBeFetchedFrom(t *testing.T) {
 			require.Empty(t, got)
 		})
 	}
+}
+
+func TestAnIssuerOnThisMachineMayHaveItsKeysThere(t *testing.T) {
+	got, err := get(t, "http://127.0.0.1:8080", `{"issuer":"http://127.0.0.1:8080","jwks_uri":"http://127.0.0.1:8080/keys"}`, false)
+	require.NoError(t, err)
+	require.Equal(t, "http://127.0.0.1:8080/keys", got.JWKSURL)
 }
 
 // What other endpoints say is not our business here: it must not keep the keys

@@ -85,6 +85,9 @@ func New(url string) *Issuer {
 // URL returns the issuer identifier.
 func (i *Issuer) URL() string { return i.url }
 
+// KeySetURL returns where the key set is.
+func (i *Issuer) KeySetURL() string { return i.url + keySetPath }
+
 // TokenURL returns where the token endpoint is.
 func (i *Issuer) TokenURL() string { return i.url + tokenPath }
 

@@ -43,10 +43,16 @@ func CheckURL(raw string, insecureHTTP bool) error {
 	case u.Scheme == "http" && (insecureHTTP || isLoopback(u.Hostname())):
 		return nil
 	case u.Scheme == "http":
-		return fmt.Errorf("%s is http, and whoever is on the way could put in keys of their own: use https", strictjson.Excerpt(raw))
+		return fmt.Errorf("%s is http, and whoever is on the way could put in keys of their own: use https, or, in a test network, a jwks.Remote with InsecureHTTP", strictjson.Excerpt(raw))
 	default:
 		return fmt.Errorf("%s is not an https URL", strictjson.Excerpt(raw))
 	}
+}
+
+// IsHTTPS reports whether a URL is https.
+func IsHTTPS(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && u.Scheme == "https"
 }
 
 // withoutCredentials quotes what is not a URL, and leaves out what stands before
@@ -101,6 +107,19 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
+// brief is an error whose text is cut: it may repeat what a server has sent.
+type brief struct{ error }
+
+func (b brief) Error() string {
+	const most = 512
+	if text := b.error.Error(); len(text) > most {
+		return text[:most] + "…"
+	}
+	return b.error.Error()
+}
+
+func (b brief) Unwrap() error { return b.error }
+
 // A StatusError says that a server answered, but not with 200.
 type StatusError struct {
 	URL         string
@@ -144,7 +163,7 @@ func Get(ctx context.Context, client *http.Client, rawURL string) (Document, err
 		// net/http puts the last URL in front, which after a redirect is the
 		// server's words, of any length.
 		if failed, ok := errors.AsType[*url.Error](err); ok {
-			err = failed.Err
+			err = brief{failed.Err}
 		}
 		return Document{}, fmt.Errorf("GET %s: %w", rawURL, err)
 	}

@@ -3,8 +3,11 @@ package strictjson
 import (
 	"encoding"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
+	"sync"
+	"unicode"
 )
 
 // Decode stores the object in the value that into points to, as
@@ -24,7 +27,22 @@ func (o Object) Decode(into any) error {
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(text, into)
+	err = json.Unmarshal(text, into)
+	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		mismatch.Value = excerptValue(mismatch.Value)
+	}
+	return err
+}
+
+// excerptValue cuts and quotes the value that an error of encoding/json names,
+// where it is more than the name of a kind: it is the document's.
+func excerptValue(value string) string {
+	for _, c := range value {
+		if len(value) > 64 || !unicode.IsPrint(c) {
+			return Excerpt(value)
+		}
+	}
+	return value
 }
 
 var (
@@ -126,10 +144,14 @@ func appendObject(text []byte, o Object, t reflect.Type) ([]byte, error) {
 }
 
 // fieldTypes returns the names by which encoding/json knows the fields of a
-// struct, and their types. Of fields with the same name the one that is
+// struct, and their types. The rules are its own, which are those of Go for
+// embedded fields, amended by tags: of fields with the same name the one that is
 // embedded least deeply counts, then the one that is named by a tag; where two
 // are left, none counts.
 func fieldTypes(t reflect.Type) map[string]reflect.Type {
+	if cached, ok := fieldTypesCache.Load(t); ok {
+		return cached.(map[string]reflect.Type)
+	}
 	type found struct {
 		of       reflect.Type
 		depth    int
@@ -137,54 +159,52 @@ func fieldTypes(t reflect.Type) map[string]reflect.Type {
 		repeated bool
 	}
 	best := map[string]found{}
+	note := func(name string, now found) {
+		was, exists := best[name]
+		switch {
+		case !exists, was.depth == now.depth && now.tagged && !was.tagged:
+			best[name] = now
+		case was.depth == now.depth && now.tagged == was.tagged:
+			was.repeated = true
+			best[name] = was
+		}
+	}
 	seen := map[reflect.Type]bool{}
-	level := []reflect.Type{t}
+	level, times := []reflect.Type{t}, map[reflect.Type]int{t: 1}
 	for depth := 0; len(level) > 0; depth++ {
 		var deeper []reflect.Type
+		deeperTimes := map[reflect.Type]int{}
 		for _, structure := range level {
 			if seen[structure] {
 				continue
 			}
+			seen[structure] = true
 			for i := range structure.NumField() {
 				field := structure.Field(i)
-				tag := field.Tag.Get("json")
-				if tag == "-" {
-					continue
-				}
-				name, _, _ := strings.Cut(tag, ",")
 				embedded := field.Type
 				if embedded.Kind() == reflect.Pointer {
 					embedded = embedded.Elem()
 				}
-				isStruct := field.Anonymous && embedded.Kind() == reflect.Struct
-				if !field.IsExported() && !isStruct {
+				embeds := field.Anonymous && embedded.Kind() == reflect.Struct
+				tag := field.Tag.Get("json")
+				if tag == "-" || (!field.IsExported() && !embeds) {
 					continue
 				}
-				if isStruct && name == "" {
-					deeper = append(deeper, embedded)
+				name, _, _ := strings.Cut(tag, ",")
+				if embeds && name == "" {
+					if deeperTimes[embedded]++; deeperTimes[embedded] == 1 {
+						deeper = append(deeper, embedded)
+					}
 					continue
 				}
-				if !field.IsExported() {
-					continue
-				}
-				now := found{of: field.Type, depth: depth, tagged: name != ""}
+				now := found{of: field.Type, depth: depth, tagged: name != "", repeated: times[structure] > 1}
 				if name == "" {
 					name = field.Name
 				}
-				was, exists := best[name]
-				switch {
-				case !exists, was.depth == depth && now.tagged && !was.tagged:
-					best[name] = now
-				case was.depth == depth && now.tagged == was.tagged:
-					was.repeated = true
-					best[name] = was
-				}
+				note(name, now)
 			}
 		}
-		for _, structure := range level {
-			seen[structure] = true
-		}
-		level = deeper
+		level, times = deeper, deeperTimes
 	}
 	fields := make(map[string]reflect.Type, len(best))
 	for name, field := range best {
@@ -192,5 +212,10 @@ func fieldTypes(t reflect.Type) map[string]reflect.Type {
 			fields[name] = field.of
 		}
 	}
+	fieldTypesCache.Store(t, fields)
 	return fields
 }
+
+// fieldTypesCache has what fieldTypes has found out: as many entries as a program
+// has types that it decodes into.
+var fieldTypesCache sync.Map

@@ -2,6 +2,7 @@ package strictjson_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,6 +95,77 @@ func TestDecodeIntoFieldsThatHideEachOther(t *testing.T) {
 	require.NoError(t, o.Decode(&tagged))
 	require.Equal(t, "x", tagged.A)
 	require.Empty(t, tagged.Same)
+}
+
+type base struct{ Blocked bool }
+
+type inner struct{ Role string }
+type middle struct{ inner }
+type leftOfTwo struct{ middle }
+type rightOfTwo struct{ middle }
+
+// For documents with exact names, encoding/json and Decode fill the same fields,
+// whatever is embedded in what.
+func TestDecodeKnowsTheFieldsThatEncodingJSONKnows(t *testing.T) {
+	tests := []struct {
+		name     string
+		document string
+		into     func() any
+	}{
+		{"an unexported struct that is embedded with a tag", `{"base":{"Blocked":true}}`, func() any {
+			return &struct {
+				base `json:"base"`
+			}{}
+		}},
+		{"two ways to one struct", `{"Role":"admin"}`, func() any {
+			return &struct {
+				leftOfTwo
+				rightOfTwo
+			}{}
+		}},
+		{"a tag on one level hides the plain one", `{"Same":{"Same":"x"}}`, func() any {
+			return &struct {
+				left
+				right `json:"Same"`
+			}{}
+		}},
+		{"a type that embeds itself", `{"Name":"x"}`, func() any { return &recursive{} }},
+		{"names with a hyphen", `{"-":"x"}`, func() any {
+			return &struct {
+				A string `json:"-,"`
+			}{}
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			want, got := tt.into(), tt.into()
+			wantErr := json.Unmarshal([]byte(tt.document), want)
+			o, err := strictjson.ParseObject(tt.document)
+			require.NoError(t, err)
+			gotErr := o.Decode(got)
+			require.Equal(t, wantErr, gotErr)
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+type recursive struct {
+	Name string
+	*recursive
+}
+
+func TestErrorsOfDecodeAreShortAndPrintable(t *testing.T) {
+	for _, document := range []string{`{"a\nlevel=INFO msg=forged":1}`, `{"1":` + strings.Repeat("9", 3000) + `}`} {
+		o, err := strictjson.ParseObject(`{"m":` + document + `}`)
+		require.NoError(t, err)
+		var got struct {
+			M map[int]int8 `json:"m"`
+		}
+		err = o.Decode(&got)
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "\n")
+		require.Less(t, len(err.Error()), 300)
+	}
 }
 
 func TestDecodeRefusesANameTwiceWhereverItLooks(t *testing.T) {

@@ -10,8 +10,7 @@
 //
 //	r.With(guard.RequireScope("read:patients")).Get("/patients", patients)
 //
-// What this package adds is the vocabulary of ginguard, for programs that use
-// both, and the place for what only a chi router can tell.
+// This package adds the vocabulary of ginguard, so that both read the same.
 //
 // In a handler, [Claims] has what the token says.
 //
@@ -31,15 +30,15 @@ import (
 // token, whatever its scope. See [middleware.Guard.Handler].
 func Handler(g *middleware.Guard) func(http.Handler) http.Handler { return g.Handler }
 
-// Require returns a middleware that lets requests through which have a good
-// access token and meet all of the requirements. It panics where there is none
-// or one is nil. See [middleware.Guard.Require].
+// Require returns a middleware that lets requests through that have a good
+// access token and meet all of the requirements. It panics if there is none or
+// one is nil. See [middleware.Guard.Require].
 func Require(g *middleware.Guard, requirements ...middleware.Requirement) func(http.Handler) http.Handler {
 	return g.Require(requirements...)
 }
 
 // RequireScope returns a middleware that lets requests through whose access
-// token has all of the scopes. It panics where there is no scope, or one is not
+// token has all of the scopes. It panics if there is no scope, or one is not
 // well formed. See [middleware.Guard.RequireScope].
 func RequireScope(g *middleware.Guard, scopes ...string) func(http.Handler) http.Handler {
 	return g.RequireScope(scopes...)

@@ -30,15 +30,16 @@ import (
 // token, whatever its scope. See [middleware.Guard.Handler].
 func Handler(g *middleware.Guard) gin.HandlerFunc { return adapt(g.Handler) }
 
-// Require returns a gin handler that lets requests through which have a good
-// access token and meet all of the requirements. It panics where there is none
-// or one is nil. See [middleware.Guard.Require].
+// Require returns a gin handler that lets requests through that have a good access
+// token and meet all of the requirements; gin's path parameters are their request's
+// path values. It panics if there is none or one is nil. See
+// [middleware.Guard.Require].
 func Require(g *middleware.Guard, requirements ...middleware.Requirement) gin.HandlerFunc {
 	return adapt(g.Require(requirements...))
 }
 
 // RequireScope returns a gin handler that lets requests through whose access
-// token has all of the scopes. It panics where there is no scope, or one is not
+// token has all of the scopes. It panics if there is no scope, or one is not
 // well formed. See [middleware.Guard.RequireScope].
 func RequireScope(g *middleware.Guard, scopes ...string) gin.HandlerFunc {
 	return Require(g, middleware.Scopes(scope.All(scopes...)))
@@ -58,8 +59,12 @@ func adapt(protect func(http.Handler) http.Handler) gin.HandlerFunc {
 		p := &passage{gin: c}
 		r := c.Request.WithContext(context.WithValue(c.Request.Context(), passageKey{}, p))
 		r.Pattern = c.FullPath() // gin leaves it empty, and decisions tell of it
+		for _, p := range c.Params {
+			r.SetPathValue(p.Key, p.Value) // for requirements that look at the path
+		}
 		guarded.ServeHTTP(c.Writer, r)
 		if !p.open {
+			c.Writer.WriteHeaderNow() // gin would let a handler before us answer otherwise
 			c.Abort()
 		}
 	}

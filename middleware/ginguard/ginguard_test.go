@@ -204,6 +204,49 @@ func TestTheContextReachesTheHandler(t *testing.T) {
 	}
 }
 
+func TestARefusalWithoutABodyIsAnswered(t *testing.T) {
+	guard := middleware.New(authtest.NewIssuer(t).Validator(audience),
+		middleware.WithErrorHandler(func(http.ResponseWriter, *http.Request, *middleware.Error) {}))
+	e := gin.New()
+	e.Use(func(c *gin.Context) {
+		c.Next()
+		if !c.Writer.Written() {
+			c.JSON(http.StatusOK, "all is well")
+		}
+	})
+	e.GET("/", ginguard.Handler(guard), subject)
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	require.Equal(t, 401, w.Code)
+	require.Empty(t, w.Body.String())
+}
+
+// pathIs is a requirement that looks at the path.
+type pathIs struct{ id string }
+
+func (p pathIs) Check(r *http.Request, _ *claims.Claims) error {
+	if r.PathValue("id") != p.id {
+		return errors.New("another patient")
+	}
+	return nil
+}
+
+func (p pathIs) String() string { return "id is " + p.id }
+
+func TestRequirementsSeePathParameters(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	guard := middleware.New(issuer.Validator(audience))
+	e := gin.New()
+	e.GET("/patients/:id", ginguard.Require(guard, pathIs{"7"}), subject)
+	for path, status := range map[string]int{"/patients/7": 200, "/patients/8": 403} {
+		r := httptest.NewRequest("GET", path, nil)
+		issuer.Authorize(r)
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, r)
+		require.Equal(t, status, w.Code, path)
+	}
+}
+
 func TestAHandlersAbortAndPanicStayItsOwn(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	guard := middleware.New(issuer.Validator(audience))
