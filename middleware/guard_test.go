@@ -13,6 +13,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/authtest"
 	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/jwks"
 	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/bearerguard/bearerguard/scope"
 	"github.com/stretchr/testify/require"
@@ -166,6 +167,28 @@ func TestAllBadTokensGetTheSameReply(t *testing.T) {
 		replies[fmt.Sprint(w.Header(), w.Body)] = true
 	}
 	require.Len(t, replies, 1)
+}
+
+// Each sentinel of package claims, and the reply that it leads to.
+func TestEachReasonHasItsReply(t *testing.T) {
+	replies := map[error]int{
+		claims.ErrMalformed: 401, claims.ErrTooLarge: 401, claims.ErrOpaque: 401, claims.ErrEncrypted: 401,
+		claims.ErrSerialization: 401, claims.ErrCritical: 401, claims.ErrUnencoded: 401, claims.ErrCompressed: 401,
+		claims.ErrNested: 401, claims.ErrIssuer: 401, claims.ErrAlgorithm: 401, claims.ErrUnknownKey: 401,
+		claims.ErrSignature: 401, claims.ErrIDToken: 401, claims.ErrTokenType: 401, claims.ErrAudience: 401,
+		claims.ErrExpired: 401, claims.ErrNotYetValid: 401, claims.ErrBound: 401,
+		claims.ErrUnavailable: 503, jwks.ErrUnknownKey: 401, fmt.Errorf("%w: %w", claims.ErrUnavailable, jwks.ErrUnavailable): 503,
+	}
+	for reason, status := range replies {
+		guard := middleware.New(validatorFunc(func(context.Context, string) (*claims.Claims, error) {
+			return nil, fmt.Errorf("%w: details", reason)
+		}))
+		w := serve(guard.Handler(ok), request("Bearer token"))
+		require.Equal(t, status, w.Code, reason)
+		require.NotContains(t, w.Body.String(), "details")
+		_, err := guard.Check(request("Bearer token"))
+		require.ErrorIs(t, err, reason)
+	}
 }
 
 func TestHandlerLetsAnyGoodTokenThrough(t *testing.T) {
