@@ -104,13 +104,17 @@ func clientID(set strictjson.Object) string {
 // scopes returns what a token permits. A claim of another type than a string or
 // an array of strings grants nothing.
 func scopes(set strictjson.Object) scope.Set {
-	var lists []string
+	var permitted scope.Set
 	for _, name := range [...]string{"scope", "scp"} {
-		if value, ok := set.Lookup(name); ok {
-			if more, ok := oneOrMore(value); ok {
-				lists = append(lists, more...)
-			}
+		value, ok := set.Lookup(name)
+		if !ok {
+			continue
+		}
+		if list, ok := value.Text(); ok {
+			permitted = permitted.Union(scope.FromToken(list))
+		} else if elements, ok := value.Texts(); ok {
+			permitted = permitted.Union(scope.FromArray(elements...))
 		}
 	}
-	return scope.FromToken(lists...)
+	return permitted
 }

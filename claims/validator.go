@@ -70,8 +70,8 @@ func WithMaxTokenSize(bytes int) Option {
 }
 
 // A Validator decides whether a token is an access token of a trusted issuer for
-// this API. It is safe for concurrent use. Make one with [NewValidator]; the zero value can check
-// nothing.
+// this API. It is safe for concurrent use. Make one with [NewValidator]; the zero
+// value can check nothing.
 type Validator struct {
 	issuers map[string]*issuer // by issuer identifier
 	maxSize int

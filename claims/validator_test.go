@@ -340,6 +340,7 @@ func TestScopesComeFromScopeAndScp(t *testing.T) {
 	}{
 		{set{"scope": "a b"}, "a b"},
 		{set{"scope": []string{"a", "b"}}, "a b"},
+		{set{"scope": []string{"not admin", "b"}}, "b"},
 		{set{"scope": nil, "scp": "a b"}, "a b"},
 		{set{"scope": nil, "scp": []string{"a", "b"}}, "a b"},
 		{set{"scope": "a", "scp": []string{"b", "a"}}, "a b"},

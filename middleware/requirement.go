@@ -87,11 +87,11 @@ func describe(requirements []Requirement) string {
 // neededScope returns the scopes that a client should ask for which has no good
 // token yet.
 func neededScope(requirements []Requirement) string {
-	var lists []string
+	var needed scope.Set
 	for _, requirement := range requirements {
 		if s, ok := requirement.(scopes); ok {
-			lists = append(lists, s.rule.Closest(scope.Set{}).String())
+			needed = needed.Union(s.rule.Closest(scope.Set{}))
 		}
 	}
-	return scope.FromToken(lists...).String()
+	return needed.String()
 }

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -49,20 +50,34 @@ func Parse(list string) (Set, error) {
 	return Set{words: distinct(words)}, nil
 }
 
-// FromToken reads scopes as a token carries them: one list, or the elements of
-// a JSON array, each a list. It is lenient where that is safe: empty pieces are
-// ignored, and a piece outside the grammar of RFC 6749 §3.3 is dropped, so that
-// it grants nothing and spoils nothing. Only the space separates.
-func FromToken(lists ...string) Set {
+// FromToken reads a list of scopes as a token carries it. It is lenient where that
+// is safe: empty pieces are ignored, and a piece outside the grammar of RFC 6749
+// §3.3 is dropped, so that it grants nothing and spoils nothing. Only the space
+// separates.
+func FromToken(list string) Set { return FromArray(strings.Split(list, " ")...) }
+
+// FromArray reads the elements of a JSON array of scopes, with the leniency of
+// [FromToken]. Each element is one scope: one with a space in it is dropped like
+// any other that is none, since "not admin" must not grant "admin".
+func FromArray(elements ...string) Set {
 	var words []string
-	for _, list := range lists {
-		for word := range strings.SplitSeq(list, " ") {
-			if isWord(word) {
-				words = append(words, word)
-			}
+	for _, element := range elements {
+		if isWord(element) {
+			words = append(words, element)
 		}
 	}
 	return Set{words: distinct(words)}
+}
+
+// Union returns the scopes of both sets.
+func (s Set) Union(other Set) Set {
+	switch {
+	case other.Len() == 0:
+		return s
+	case s.Len() == 0:
+		return other
+	}
+	return Set{words: distinct(slices.Concat(s.words, other.words))}
 }
 
 // Contains reports whether the scope is in the set, byte for byte.

@@ -49,27 +49,51 @@ func TestParseAcceptsTheGrammarAndNothingElse(t *testing.T) {
 }
 
 func TestFromTokenDropsWhatIsNoScopeAndKeepsTheRest(t *testing.T) {
+	tests := []struct{ list, want string }{
+		{"", ""},
+		{"   ", ""},
+		{" read:patients  write:patients ", "read:patients write:patients"},
+		{"a b a", "a b"},
+		{"a\tb c", "c"},
+		{"a,b", "a,b"},
+		{"a\u00a0b c", "c"},
+		{`a"b c\d e`, "e"},
+		{"a\x00 b", "b"},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprintf("%q", tt.list), func(t *testing.T) {
+			require.Equal(t, tt.want, scope.FromToken(tt.list).String())
+		})
+	}
+}
+
+func TestFromArrayTakesEachElementAsOneScope(t *testing.T) {
 	tests := []struct {
-		lists []string
-		want  string
+		elements []string
+		want     string
 	}{
 		{nil, ""},
 		{[]string{""}, ""},
-		{[]string{"   "}, ""},
-		{[]string{" read:patients  write:patients "}, "read:patients write:patients"},
 		{[]string{"read:patients", "write:patients"}, "read:patients write:patients"},
-		{[]string{"a b", "b c"}, "a b c"},
-		{[]string{"a\tb c"}, "c"},
-		{[]string{"a,b"}, "a,b"},
-		{[]string{"a\u00a0b c"}, "c"},
-		{[]string{`a"b c\d e`}, "e"},
-		{[]string{"a\x00 b"}, "b"},
+		{[]string{"a", "b", "a"}, "a b"},
+		{[]string{"not admin", "a"}, "a"},
+		{[]string{" a", "b"}, "b"},
 	}
 	for _, tt := range tests {
-		t.Run(fmt.Sprintf("%q", tt.lists), func(t *testing.T) {
-			require.Equal(t, tt.want, scope.FromToken(tt.lists...).String())
+		t.Run(fmt.Sprintf("%q", tt.elements), func(t *testing.T) {
+			require.Equal(t, tt.want, scope.FromArray(tt.elements...).String())
 		})
 	}
+}
+
+func TestUnion(t *testing.T) {
+	a, b, none := scope.FromToken("a b"), scope.FromToken("b c"), scope.Set{}
+	require.Equal(t, "a b c", a.Union(b).String())
+	require.Equal(t, "b c a", b.Union(a).String())
+	require.Equal(t, "a b", a.Union(none).String())
+	require.Equal(t, "a b", none.Union(a).String())
+	require.Zero(t, none.Union(none).Len())
+	require.Equal(t, "a b", a.String(), "neither changes")
 }
 
 func TestMatchingIsExact(t *testing.T) {
