@@ -1,9 +1,11 @@
 package jwks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,105 +13,124 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-const (
-	// Retries after failures: soon at first, so that recovery is quick, and
-	// never further apart than the second.
-	firstRetry = time.Second
-	lastRetry  = 15 * time.Second
-
-	// Fetches for unknown key IDs: a rotation needs one at once, a flood of
-	// made-up IDs gets this many and then one per interval.
-	unknownBurst    = 2
-	unknownInterval = 10 * time.Second
-)
-
 // A snapshot is a key set as it was fetched. It is never changed, so that
 // requests read it without a lock.
 type snapshot struct {
+	set     *Set
 	index   index
-	fetched time.Time
+	fetched instant   // when the issuer last said that these are its keys …
+	at      time.Time // … the same for people
+	inFull  instant   // when it last said so by sending them
+	ages    ages
 }
 
 // fetches runs one fetch at a time, each in nobody's context, keeps the latest
 // snapshot, and says when the next fetch may start.
 type fetches struct {
-	fetch   func(context.Context) (*snapshot, error)
-	timeout time.Duration
+	fetch  func(context.Context, task) (answer, error)
+	clock  clock
+	config Config
+	tell   func(Event) // does not block, and calls nobody
 
-	latest atomic.Pointer[snapshot] // nil until a fetch has succeeded
+	latest atomic.Pointer[snapshot] // nil until there is a set
 	group  singleflight.Group
+
+	// What requests ask that are served in any case, so that they need no lock, by
+	// the monotonic clock: until when no fetch can start, and until when there is
+	// an outage. A failure from long ago says nothing of now.
+	quietUntil  atomic.Int64
+	outageUntil atomic.Int64
+
+	// abroad counts the fetches whose transport has not come back.
+	abroad atomic.Int32
 
 	mu       sync.Mutex
 	flying   bool
-	failures int       // since the last success
-	lastErr  error     // of the last fetch, nil where it succeeded
-	retryAt  time.Time // while failing: no fetch before
-	tokens   int       // what is left for unknown key IDs …
-	filledAt time.Time // … as of this time
+	why      reason // of the fetch that flies
+	lastErr  error  // of the last fetch, nil where it succeeded
+	failures int    // since the last success
+	retryAt  retryTimes
+	unknown  bucket
+	known    knowledge
+	counts   Counts
 }
+
+// retryTimes say, while the last fetch has failed, when the next may start by
+// the monotonic clock. An issuer that asks to be left alone is obeyed for long
+// only while there is a set that serves.
+type retryTimes struct{ serving, needed time.Duration }
 
 // A reason for a fetch decides when one may start.
 type reason int
 
 const (
-	always        reason = iota // somebody asked for it by name
-	unlessFailing               // the set is old: not before the retry is due
+	asked         reason = iota // somebody asked for it by name: now
+	refreshing                  // the set is old, and serves
+	needed                      // there is no set that may be used
 	forUnknownKey               // a token names a key that is not in the set: rarely
 )
 
 // A flight is the answer to a request for a fetch.
 type flight struct {
-	done    <-chan singleflight.Result // nil: there is none to wait for
-	own     bool                       // it started now, rather than earlier
-	failing bool                       // the last fetch failed
-	err     error                      // there is none to wait for, since the last one failed
+	done <-chan singleflight.Result // nil: there is none to wait for
+	own  bool                       // it started now, rather than earlier
+	err  error                      // there is none to wait for, since the last one failed
 }
 
 // start starts a fetch, or joins the one under way, or says why there is none.
 func (f *fetches) start(why reason) flight {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	answer := flight{failing: f.lastErr != nil}
+	var joined flight
 	if !f.flying {
-		now := time.Now()
-		mayStart := why == always || f.lastErr == nil || !now.Before(f.retryAt)
-		if why == forUnknownKey {
-			mayStart = mayStart && f.takeToken(now)
-		}
-		if !mayStart {
+		if !f.mayStart(why) {
 			if f.lastErr != nil {
-				answer.err = unavailable(f.lastErr)
+				joined.err = unavailable(f.lastErr)
 			}
-			return answer
+			return joined
 		}
-		f.flying = true
-		answer.own = true
+		f.flying, f.why = true, why
+		f.counts.Fetches++
+		f.quietUntil.Store(math.MaxInt64)
+		joined.own = true
 	}
 	// Under the lock: between looking at flying and this call, the flight could
 	// land, and the call would start another.
-	answer.done = f.group.DoChan("", f.fly)
-	return answer
+	joined.done = f.group.DoChan("", f.fly)
+	return joined
 }
 
-// takeToken takes a token for an unknown key ID, if there is one.
-func (f *fetches) takeToken(now time.Time) bool {
-	if refill := int(now.Sub(f.filledAt) / unknownInterval); f.filledAt.IsZero() || f.tokens+refill >= unknownBurst {
-		f.tokens, f.filledAt = unknownBurst, now
-	} else {
-		f.tokens += refill
-		f.filledAt = f.filledAt.Add(time.Duration(refill) * unknownInterval)
+// mayStart reports whether a fetch may start now for that reason.
+func (f *fetches) mayStart(why reason) bool {
+	now := f.clock.now().monotonic
+	retryAt := f.retryAt.serving
+	if why == needed || why == forUnknownKey { // a set without the key serves nobody who has it
+		retryAt = f.retryAt.needed
 	}
-	if f.tokens == 0 {
+	switch {
+	case why == asked:
+		return true
+	case f.lastErr != nil && now < retryAt:
 		return false
+	case why == forUnknownKey:
+		return f.unknown.take(now, f.config.UnknownKeyBurst, f.config.UnknownKeyInterval)
+	default:
+		return true
 	}
-	f.tokens--
-	return true
+}
+
+// refresh starts a fetch for a set that serves, unless none can start. It takes
+// no lock where it has nothing to do.
+func (f *fetches) refresh(now instant) {
+	if int64(now.monotonic) >= f.quietUntil.Load() {
+		f.start(refreshing)
+	}
 }
 
 // wait waits for a flight, within ctx. Its error wraps [ErrUnavailable].
-func (f *fetches) wait(ctx context.Context, flight flight) error {
+func (f *fetches) wait(ctx context.Context, joined flight) error {
 	select {
-	case result := <-flight.done:
+	case result := <-joined.done:
 		if result.Err != nil {
 			return unavailable(result.Err)
 		}
@@ -121,59 +142,169 @@ func (f *fetches) wait(ctx context.Context, flight flight) error {
 
 // fly does one fetch, on a goroutine of its own.
 func (f *fetches) fly() (any, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), f.timeout)
-	defer cancel()
+	f.mu.Lock()
+	failedBefore := f.lastErr
+	t := task{known: f.known, why: f.why, failures: f.failures}
+	f.mu.Unlock()
+	before := f.latest.Load() // nobody else changes it, nor what is known
 
-	// One goroutine further down, since a transport of the user's may panic, end
-	// its goroutine, or not heed its context: neither may take the process
-	// along, nor leave the requests waiting that share this flight. What comes
-	// after the time is up is not looked at.
-	type landing struct {
-		snapshot *snapshot
-		err      error
+	began := f.clock.now()
+	t.inFull = f.wantsInFull(t, before, began)
+	a, wish, err := f.fetchWithin(f.config.FetchTimeout, t)
+	landed := f.clock.now()
+
+	next := before
+	if err == nil {
+		next, err = f.newSnapshot(before, a, landed)
 	}
+	event := Event{Duration: age(began, landed), Err: err}
+	event.describe(before, next, failedBefore)
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.known = a.knowledge
+	f.lastErr = err
+	if err != nil {
+		f.failures++
+		f.counts.Failures++
+		f.retryAt = f.pauses(wish, landed.monotonic)
+		f.quietUntil.Store(int64(f.retryAt.serving))
+		f.outageUntil.Store(int64(max(f.retryAt.serving, after(landed.monotonic, f.config.RetryMax+f.config.FetchTimeout))))
+	} else {
+		f.failures = 0
+		f.latest.Store(next)
+		f.quietUntil.Store(0)
+		f.outageUntil.Store(0)
+	}
+	f.flying = false
+	f.group.Forget("") // whoever comes from now on starts the next one
+	event.Failures = f.failures
+	f.tell(event) // under the lock, so that the events are in the order of the fetches
+	return nil, err
+}
+
+// wantsInFull reports whether the issuer must send the set rather than say that it
+// is as before. It may be wrong about that, with validators that are too coarse: so
+// it is not believed where there is a doubt, nor for longer than a removed key may
+// be honoured.
+func (f *fetches) wantsInFull(t task, before *snapshot, now instant) bool {
+	return before == nil || t.failures > 0 || t.why == needed || t.why == forUnknownKey ||
+		age(before.inFull, now) >= f.config.OverdueAfter
+}
+
+// fetchWithin fetches within so much time, whatever the transport does: one of
+// the user's may panic, end its goroutine, or not heed its context. Neither may
+// take the process along, nor leave the requests waiting that share the flight.
+// What comes after the time is up is not looked at.
+//
+// Besides, it returns how long the issuer asks to be left alone.
+func (f *fetches) fetchWithin(timeout time.Duration, t task) (answer, time.Duration, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	type landing struct {
+		answer answer
+		wish   time.Duration
+		err    error
+	}
+	known := answer{knowledge: t.known}
+	if f.abroad.Add(1) > maxAbroad {
+		f.abroad.Add(-1)
+		return known, 0, fmt.Errorf("%d fetches that were given up have not ended: the transport ignores its context", maxAbroad)
+	}
+	var learnt atomic.Pointer[knowledge]
+	t.learnt = func(k knowledge) { learnt.Store(&k) }
 	landed := make(chan landing, 1)
 	go func() {
-		l := landing{err: errors.New("the transport ended its goroutine")}
+		defer f.abroad.Add(-1)
+		l := landing{answer: known, err: errors.New("the transport ended its goroutine")}
 		defer func() {
 			if p := recover(); p != nil {
 				l.err = fmt.Errorf("panic while fetching: %v", p)
 			}
 			landed <- l
 		}()
-		l.snapshot, l.err = f.fetch(ctx)
+		l.answer, l.err = f.fetch(ctx, t)
+		if l.err != nil {
+			// A transport's error may panic when it is asked for anything: here is
+			// where that does no harm.
+			_, l.wish = l.err.Error(), retryAfter(l.err)
+		}
 	}()
-	var l landing
 	select {
-	case l = <-landed:
+	case l := <-landed:
+		return l.answer, l.wish, l.err
 	case <-ctx.Done():
-		l.err = fmt.Errorf("no answer within %v: %w", f.timeout, ctx.Err())
+		if k := learnt.Load(); k != nil {
+			known.knowledge = *k // where the keys are is worth knowing next time
+		}
+		return known, 0, fmt.Errorf("no answer within %v from %s: %w", timeout, cmp.Or(f.config.URL, f.config.Issuer), ctx.Err())
 	}
-
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.flying = false
-	f.group.Forget("") // whoever comes from now on starts the next one
-	f.lastErr = l.err
-	if l.err == nil {
-		f.failures = 0
-		f.latest.Store(l.snapshot)
-		return nil, nil
-	}
-	f.retryAt = time.Now().Add(pauseAfter(f.failures))
-	f.failures++
-	return nil, l.err
 }
 
-// pauseAfter returns the pause after a failure that follows so many others.
-func pauseAfter(failures int) time.Duration {
-	pause := firstRetry
-	for range failures {
-		if pause *= 2; pause >= lastRetry {
-			return lastRetry
-		}
+// maxAbroad is how many fetches may be out that were given up: only a transport
+// that ignores its context leaves any, and it must not pile them up.
+const maxAbroad = 8
+
+// newSnapshot returns the snapshot that an answer makes of the one before.
+func (f *fetches) newSnapshot(before *snapshot, a answer, now instant) (*snapshot, error) {
+	next := &snapshot{fetched: now, at: time.Now(), ages: f.config.ages().jittered(f.config.Jitter)}
+	switch {
+	case a.set != nil:
+		next.set, next.index, next.inFull = a.set, newIndex(a.set.Keys), now
+	case before != nil:
+		next.set, next.index, next.inFull = before.set, before.index, before.inFull
+	default:
+		return nil, errors.New("the issuer says that nothing has changed, and there is nothing yet")
 	}
-	return pause
+	return next, nil
+}
+
+// pauses returns when the next fetch may start after one more failure, where the
+// issuer wishes to be left alone for so long.
+func (f *fetches) pauses(wish, now time.Duration) retryTimes {
+	pause := f.config.RetryMin
+	for range f.failures - 1 {
+		if pause > f.config.RetryMax/2 {
+			pause = f.config.RetryMax
+			break
+		}
+		pause *= 2
+	}
+	return retryTimes{
+		serving: after(now, max(pause, min(wish, f.config.RetryAfterMax))),
+		needed:  after(now, max(pause, min(wish, f.config.RetryMax))),
+	}
+}
+
+// after returns the time that is so much later, the last there is where that would
+// be beyond it.
+func after(now, pause time.Duration) time.Duration {
+	return now + min(pause, math.MaxInt64-now)
+}
+
+// A bucket has tokens, each for one fetch that an unknown key ID starts. There
+// is one bucket for all of them: a memory per key ID would be a memory that
+// whoever makes them up can fill.
+type bucket struct {
+	spent    int           // tokens that are missing …
+	filledAt time.Duration // … as of this time, by the monotonic clock
+}
+
+// take takes a token, if there is one.
+func (b *bucket) take(now time.Duration, size int, refill time.Duration) bool {
+	if b.spent > 0 {
+		filled := int(min((now-b.filledAt)/refill, time.Duration(b.spent)))
+		b.spent -= filled
+		b.filledAt += time.Duration(filled) * refill
+	}
+	if b.spent == 0 {
+		b.filledAt = now
+	}
+	if b.spent >= size {
+		return false
+	}
+	b.spent++
+	return true
 }
 
 // unavailable wraps [ErrUnavailable] around the cause.

@@ -99,12 +99,12 @@ func TestAStaleSetIsRefreshedNoMoreOftenThanRetriesAreDue(t *testing.T) {
 			synctest.Wait()
 			time.Sleep(time.Second)
 		}
-		require.Equal(t, 1+7, issuer.DiscoveryFetches()) // after 0, 1, 3, 7, 15, 30 and 45 s
+		require.Equal(t, 1+7, fetches(remote)) // after 0, 1, 3, 7, 15, 30 and 45 s
 		issuer.SetDown(false)
 		_, err := ask(t, remote, kid)
 		require.NoError(t, err)
 		synctest.Wait()
-		require.Equal(t, 2, issuer.KeyFetches(), "recovered")
+		require.Equal(t, jwks.Ready, remote.Status().State, "recovered")
 	})
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/discovery"
@@ -12,12 +14,14 @@ import (
 )
 
 // Config says where a [Remote] gets its keys and how long it believes them. One
-// of Issuer and URL is needed; every other field has a default.
+// of Issuer and URL is needed; every other field has a default. What the issuer
+// answers changes none of it: its Cache-Control neither lengthens nor shortens an
+// age.
 type Config struct {
 	// Issuer is the issuer identifier of the authorization server, exactly as it
 	// stands in the "iss" of its tokens. Where URL is empty, the key set is found
-	// by discovery (OpenID Connect Discovery 1.0): the issuer's metadata must
-	// name this issuer, to the last slash.
+	// by discovery (OpenID Connect Discovery 1.0, or else RFC 8414): the issuer's
+	// metadata must name this issuer, to the last slash.
 	Issuer string
 
 	// URL is where the key set is, for issuers without discovery. Empty means
@@ -30,23 +34,80 @@ type Config struct {
 	// connection kept open.
 	Client *http.Client
 
-	// FetchTimeout bounds one fetch, discovery and bodies included, and is not
-	// the request's own. Zero means 5 seconds.
-	FetchTimeout time.Duration
+	// Initial is a set to begin with, such as one that was saved before: so that
+	// an API that starts while its issuer is down can serve. It is stale from the
+	// first moment, and expires as if it had been fetched at the start. Nil means
+	// that the first request waits for a fetch.
+	Initial *Set
 
 	// RefreshAfter is the age from which a key set is stale: still served, and
 	// refreshed in the background. Zero means 5 minutes.
 	RefreshAfter time.Duration
 
 	// OverdueAfter is the age from which a request waits for a refresh, unless
-	// one has failed since the last that succeeded. A key that the issuer has
-	// removed is honoured no longer than this while the issuer can be reached.
-	// Zero means 15 minutes.
+	// there is an outage: one has just failed, or the issuer has asked to be left
+	// alone. A key that the issuer has removed is honoured no longer than about
+	// this while the issuer can be reached; therefore the set is also asked for in
+	// full at this age, whatever the issuer says of its not having changed. Zero
+	// means 15 minutes.
 	OverdueAfter time.Duration
 
 	// ExpireAfter is the age from which a key set is not used any more, for
 	// which an outage of the issuer is survived. Zero means 24 hours.
 	ExpireAfter time.Duration
+
+	// Jitter is by which part RefreshAfter and OverdueAfter are longer or shorter
+	// at random, anew for each set, so that replicas do not fetch in step. Zero
+	// means 0.1, [NoJitter] none; 0.5 is the most.
+	Jitter float64
+
+	// RefreshWait bounds how long a request waits for the refresh of an overdue
+	// set, before it is served from that. Zero means 2 seconds.
+	RefreshWait time.Duration
+
+	// FetchTimeout bounds one fetch, discovery and bodies included, and is not
+	// the request's own. Zero means 5 seconds.
+	FetchTimeout time.Duration
+
+	// RetryMin and RetryMax bound the pause after a fetch that failed: it is
+	// RetryMin at first and doubles with each further failure. Zero means 1
+	// second and 15 seconds.
+	RetryMin time.Duration
+	RetryMax time.Duration
+
+	// RetryAfterMax is how long the issuer is left alone at the most where it
+	// asks for that (Retry-After, RFC 9110 §10.2.3) and a good set serves. Where
+	// none does, and for an unknown key, it is RetryMax. Zero means 1 hour.
+	RetryAfterMax time.Duration
+
+	// UnknownKeyBurst is how many fetches key IDs that are not in the set may
+	// cause in a row, and UnknownKeyInterval how long it takes until there may be
+	// one more. All key IDs share them. Zero means 2 and 10 seconds.
+	UnknownKeyBurst    int
+	UnknownKeyInterval time.Duration
+
+	// RediscoverAfter is the age from which the issuer's metadata are asked for
+	// again; they are also when a fetch has failed, and when two in a row were for
+	// unknown keys. Zero means 24 hours.
+	RediscoverAfter time.Duration
+
+	// MaxSize is how many bytes the key set or the metadata may have, after
+	// decompression, and MaxKeys how many keys may be listed. Larger ones are
+	// refused as a whole. Zero means 1 MiB and 1,000.
+	MaxSize int64
+	MaxKeys int
+
+	// Logger is told of each change: keys added and removed, keys that cannot be
+	// used, failure and recovery; a failure that goes on only at debug level. Nil
+	// means that nothing is logged.
+	Logger *slog.Logger
+
+	// OnEvent is called after each fetch, one call after the other, on a
+	// goroutine of its own: it may take its time, and where it panics nothing
+	// else is harmed. Where it falls behind by 64 events, further ones are lost.
+	// It should not call Warm, which fetches at once and so causes the next event.
+	// Nil means that it is not called.
+	OnEvent func(Event)
 
 	// InsecureHTTP allows http to hosts other than this machine. Whoever is on
 	// the way can then put in keys of their own and open the API: it is for
@@ -54,12 +115,81 @@ type Config struct {
 	InsecureHTTP bool
 }
 
+// NoJitter is the [Config.Jitter] that gives none.
+const NoJitter = -1.0
+
+// ages returns when the phases of a key set end.
+func (c *Config) ages() ages {
+	return ages{fresh: c.RefreshAfter, stale: c.OverdueAfter, overdue: c.ExpireAfter}
+}
+
+// complete checks a Config and fills in the defaults.
+func (c *Config) complete() error {
+	if c.Issuer == "" && c.URL == "" {
+		return errors.New("Config.Issuer and Config.URL are both empty: set Issuer to the issuer identifier of your authorization server, such as https://my-domain.auth0.com/")
+	}
+	if c.URL != "" {
+		if err := fetch.CheckURL(c.URL, c.InsecureHTTP); err != nil {
+			return fmt.Errorf("Config.URL: %w", err)
+		}
+	} else if err := discovery.CheckIssuer(c.Issuer, c.InsecureHTTP); err != nil {
+		return fmt.Errorf("Config.Issuer: %w", err)
+	}
+	if c.Initial != nil && len(c.Initial.Keys) == 0 {
+		return errors.New("Config.Initial has no key that can be used: leave it nil")
+	}
+	if c.Initial != nil && slices.Contains(c.Initial.Keys, nil) {
+		return errors.New("Config.Initial has a nil key: take it out")
+	}
+	for _, err := range []error{
+		orDefault("RefreshAfter", &c.RefreshAfter, 5*time.Minute),
+		orDefault("OverdueAfter", &c.OverdueAfter, 15*time.Minute),
+		orDefault("ExpireAfter", &c.ExpireAfter, 24*time.Hour),
+		orDefault("RefreshWait", &c.RefreshWait, 2*time.Second),
+		orDefault("FetchTimeout", &c.FetchTimeout, 5*time.Second),
+		orDefault("RetryMin", &c.RetryMin, time.Second),
+		orDefault("RetryMax", &c.RetryMax, 15*time.Second),
+		orDefault("RetryAfterMax", &c.RetryAfterMax, time.Hour),
+		orDefault("UnknownKeyBurst", &c.UnknownKeyBurst, 2),
+		orDefault("UnknownKeyInterval", &c.UnknownKeyInterval, 10*time.Second),
+		orDefault("RediscoverAfter", &c.RediscoverAfter, 24*time.Hour),
+		orDefault("MaxSize", &c.MaxSize, defaultMaxSize),
+		orDefault("MaxKeys", &c.MaxKeys, defaultMaxKeys),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case c.RefreshAfter > c.OverdueAfter || c.OverdueAfter > c.ExpireAfter:
+		return fmt.Errorf("the ages of Config are out of order: RefreshAfter %v, OverdueAfter %v, ExpireAfter %v",
+			c.RefreshAfter, c.OverdueAfter, c.ExpireAfter)
+	case c.RetryMin > c.RetryMax:
+		return fmt.Errorf("Config.RetryMin is %v, which is more than RetryMax, %v", c.RetryMin, c.RetryMax)
+	case c.Jitter == 0:
+		c.Jitter = 0.1
+	case c.Jitter != NoJitter && !(0 < c.Jitter && c.Jitter <= 0.5):
+		return fmt.Errorf("Config.Jitter is %v: it is a part from 0 to 0.5, or NoJitter", c.Jitter)
+	}
+	return nil
+}
+
+// orDefault puts a default in the place of zero, and refuses what is negative.
+func orDefault[N time.Duration | int | int64](name string, value *N, zero N) error {
+	if *value < 0 {
+		return fmt.Errorf("%s is negative: %v (leave it zero for the default)", "Config."+name, *value)
+	}
+	if *value == 0 {
+		*value = zero
+	}
+	return nil
+}
+
 // A Remote is a [Source] that fetches the key set of one issuer and remembers
 // it. It starts no goroutine but those of fetches in flight, and there is
 // nothing to close. The package doc says what a request sees.
 type Remote struct {
 	config  Config
-	client  *http.Client
 	fetches fetches
 }
 
@@ -70,41 +200,42 @@ var _ Source = (*Remote)(nil)
 //
 // The error says which field is wrong and what to do.
 func NewRemote(config Config) (*Remote, error) {
-	if config.Issuer == "" && config.URL == "" {
-		return nil, errors.New("jwks: Config.Issuer and Config.URL are both empty: set Issuer to the issuer identifier of your authorization server, such as https://my-domain.auth0.com/")
+	if err := config.complete(); err != nil {
+		return nil, fmt.Errorf("jwks: %w", err)
 	}
-	if config.URL != "" {
-		if err := fetch.CheckURL(config.URL, config.InsecureHTTP); err != nil {
-			return nil, fmt.Errorf("jwks: Config.URL: %w", err)
+	clock := newClock()
+	p := &provider{
+		issuer:       config.Issuer,
+		url:          config.URL,
+		client:       fetch.NewClient(config.Client),
+		insecureHTTP: config.InsecureHTTP,
+		limits:       limits{size: config.MaxSize, keys: config.MaxKeys},
+		rediscover:   config.RediscoverAfter,
+		clock:        clock,
+	}
+	var tellers []*teller // one each, so that a slow hook does not hold up the log
+	if config.Logger != nil {
+		tellers = append(tellers, &teller{hook: func(e Event) { e.log(config.Logger) }})
+	}
+	if config.OnEvent != nil {
+		tellers = append(tellers, &teller{hook: config.OnEvent, logger: config.Logger})
+	}
+	r := &Remote{config: config}
+	r.fetches.fetch = p.fetch
+	r.fetches.clock = clock
+	r.fetches.config = config
+	r.fetches.tell = func(e Event) {
+		e.Issuer, e.URL = config.Issuer, config.URL
+		for _, t := range tellers {
+			t.tell(e)
 		}
-	} else if err := discovery.CheckIssuer(config.Issuer, config.InsecureHTTP); err != nil {
-		return nil, fmt.Errorf("jwks: Config.Issuer: %w", err)
 	}
-	durations := []struct {
-		name  string
-		value *time.Duration
-		zero  time.Duration
-	}{
-		{"FetchTimeout", &config.FetchTimeout, 5 * time.Second},
-		{"RefreshAfter", &config.RefreshAfter, 5 * time.Minute},
-		{"OverdueAfter", &config.OverdueAfter, 15 * time.Minute},
-		{"ExpireAfter", &config.ExpireAfter, 24 * time.Hour},
+	if config.Initial != nil {
+		set := &Set{Keys: slices.Clone(config.Initial.Keys), LeftOut: slices.Clone(config.Initial.LeftOut)}
+		ages := config.ages()
+		ages.fresh = 0
+		r.fetches.latest.Store(&snapshot{set: set, index: newIndex(set.Keys), fetched: clock.now(), ages: ages})
 	}
-	for _, d := range durations {
-		if *d.value < 0 {
-			return nil, fmt.Errorf("jwks: Config.%s is negative: %v (leave it zero for the default)", d.name, *d.value)
-		}
-		if *d.value == 0 {
-			*d.value = d.zero
-		}
-	}
-	if config.RefreshAfter > config.OverdueAfter || config.OverdueAfter > config.ExpireAfter {
-		return nil, fmt.Errorf("jwks: the ages of Config are out of order: RefreshAfter %v, OverdueAfter %v, ExpireAfter %v",
-			config.RefreshAfter, config.OverdueAfter, config.ExpireAfter)
-	}
-	r := &Remote{config: config, client: fetch.NewClient(config.Client)}
-	r.fetches.timeout = config.FetchTimeout
-	r.fetches.fetch = r.fetch
 	return r, nil
 }
 
@@ -116,101 +247,85 @@ func (r *Remote) Issuer() string { return r.config.Issuer }
 // programs that want to be ready before their first request, or to stop where
 // the issuer cannot be reached. The error wraps [ErrUnavailable] and says what
 // came back; the source works on all the same. It is not for a readiness probe,
-// since it fails while the issuer is down, although the last good set serves.
+// since it fails while the issuer is down, although the last good set serves:
+// see [Remote.Status].
 func (r *Remote) Warm(ctx context.Context) error {
-	if r.age() < r.config.RefreshAfter {
+	if _, phase, _ := r.look(); phase == fresh {
 		return nil
 	}
-	return r.fetches.wait(ctx, r.fetches.start(always))
+	return r.fetches.wait(ctx, r.fetches.start(asked))
 }
 
 // Keys implements [Source].
 func (r *Remote) Keys(ctx context.Context, alg, kid string) ([]*Key, error) {
-	if err := r.refresh(ctx); err != nil {
+	s, err := r.usable(ctx)
+	if err != nil {
 		return nil, err
 	}
-	keys, err := r.fetches.latest.Load().index.lookup(alg, kid)
-	if !errors.Is(err, ErrUnknownKey) {
-		return keys, err
+	keys, err := s.index.lookup(alg, kid)
+	if err == nil {
+		return keys, nil
 	}
 	// The key may be newer than the set (OpenID Connect Core §10.1.1). A flight
 	// that was under way before may have missed it, so one more may follow it.
 	for range 2 {
-		flight := r.fetches.start(forUnknownKey)
-		if flight.err != nil {
-			return nil, flight.err
+		joined := r.fetches.start(forUnknownKey)
+		if joined.err != nil {
+			return nil, joined.err
 		}
-		if flight.done == nil {
-			break // the limit is reached, and the set is good: the key is made up
+		if joined.done == nil {
+			break // enough have been fetched for unknown keys, and the last one was good
 		}
-		if err := r.fetches.wait(ctx, flight); err != nil {
+		if err := r.fetches.wait(ctx, joined); err != nil {
 			return nil, err
 		}
-		if keys, err = r.fetches.latest.Load().index.lookup(alg, kid); err == nil || flight.own {
+		if keys, err = r.fetches.latest.Load().index.lookup(alg, kid); err == nil || joined.own {
 			break
 		}
 	}
 	return keys, err
 }
 
-// refresh sees to it that there is a key set that may be used, and returns
-// [ErrUnavailable] where there is none.
-func (r *Remote) refresh(ctx context.Context) error {
-	switch age := r.age(); {
-	case age < r.config.RefreshAfter:
-		return nil
-	case age < r.config.OverdueAfter:
-		r.fetches.start(unlessFailing)
-		return nil
-	case age < r.config.ExpireAfter:
-		const patience = 2 * time.Second
-		flight := r.fetches.start(unlessFailing)
-		if flight.failing {
-			return nil // an outage: the last good set serves, retries go on behind
-		}
-		bounded, cancel := context.WithTimeout(ctx, patience)
-		defer cancel()
-		_ = r.fetches.wait(bounded, flight) // whatever it says, there is a set
-		return nil
-	default:
-		flight := r.fetches.start(unlessFailing)
-		if flight.err != nil {
-			return flight.err
-		}
-		return r.fetches.wait(ctx, flight)
-	}
-}
-
-// age returns how long ago the key set was fetched, and the largest duration
-// where there is none.
-func (r *Remote) age() time.Duration {
+// look returns the latest snapshot and what its age means.
+func (r *Remote) look() (*snapshot, phase, instant) {
+	now := r.fetches.clock.now()
 	s := r.fetches.latest.Load()
 	if s == nil {
-		return 1<<63 - 1
+		return nil, expired, now
 	}
-	return time.Since(s.fetched)
+	return s, s.ages.phase(age(s.fetched, now)), now
 }
 
-// fetch gets the key set. One without a usable key is an error, so that it never
-// replaces a good one.
-func (r *Remote) fetch(ctx context.Context) (*snapshot, error) {
-	url := r.config.URL
-	if url == "" {
-		metadata, err := discovery.Get(ctx, r.client, r.config.Issuer, r.config.InsecureHTTP)
-		if err != nil {
+// usable returns a snapshot that may be used, and [ErrUnavailable] where there is
+// none.
+func (r *Remote) usable(ctx context.Context) (*snapshot, error) {
+	s, phase, now := r.look()
+	switch phase {
+	case fresh:
+		return s, nil
+	case stale:
+		r.fetches.refresh(now)
+		return s, nil
+	case overdue:
+		if int64(now.monotonic) < r.fetches.outageUntil.Load() {
+			// The last good set serves, and retries go on behind.
+			r.fetches.refresh(now)
+			return s, nil
+		}
+		bounded, cancel := context.WithTimeout(ctx, r.config.RefreshWait)
+		defer cancel()
+		if joined := r.fetches.start(refreshing); joined.done != nil {
+			_ = r.fetches.wait(bounded, joined) // whatever it says, there is a set
+		}
+		return r.fetches.latest.Load(), nil
+	default:
+		joined := r.fetches.start(needed)
+		if joined.err != nil {
+			return nil, joined.err
+		}
+		if err := r.fetches.wait(ctx, joined); err != nil {
 			return nil, err
 		}
-		if url = metadata.JWKSURL; url == "" {
-			return nil, fmt.Errorf("GET %s: its jwks_uri is missing", discovery.URL(r.config.Issuer))
-		}
+		return r.fetches.latest.Load(), nil
 	}
-	document, err := fetch.Get(ctx, r.client, url)
-	if err != nil {
-		return nil, err
-	}
-	set, err := ParseSet([]byte(document.Body))
-	if err != nil {
-		return nil, document.Invalid(err)
-	}
-	return &snapshot{index: newIndex(set.Keys), fetched: time.Now()}, nil
 }

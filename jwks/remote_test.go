@@ -97,6 +97,9 @@ func bubble(t *testing.T, f func(*testing.T, *fakeissuer.Issuer, *jwks.Remote)) 
 
 func newRemote(t *testing.T, config jwks.Config) *jwks.Remote {
 	t.Helper()
+	if config.Jitter == 0 {
+		config.Jitter = jwks.NoJitter // so that ages are exact
+	}
 	remote, err := jwks.NewRemote(config)
 	require.NoError(t, err)
 	return remote
@@ -112,6 +115,9 @@ func current(t *testing.T, issuer *fakeissuer.Issuer) string {
 	require.NoError(t, json.Unmarshal(decode(first), &header))
 	return header.Kid
 }
+
+// fetches returns how many fetches a source has begun.
+func fetches(remote *jwks.Remote) int { return int(remote.Status().Counts.Fetches) }
 
 // ask asks for a key and returns how long that took, by the clock of the bubble.
 func ask(t *testing.T, source jwks.Source, kid string) (time.Duration, error) {
@@ -238,7 +244,7 @@ func TestARequestGoesByTheAgeOfTheKeySet(t *testing.T) {
 					require.NoError(t, remote.Warm(t.Context()))
 					time.Sleep(tt.age)
 				}
-				before := issuer.DiscoveryFetches()
+				before := fetches(remote)
 				switch tt.issuer {
 				case down:
 					issuer.SetDown(true)
@@ -254,7 +260,7 @@ func TestARequestGoesByTheAgeOfTheKeySet(t *testing.T) {
 					require.NoError(t, err)
 				}
 				synctest.Wait()
-				require.Equal(t, tt.fetches, issuer.DiscoveryFetches()-before)
+				require.Equal(t, tt.fetches, fetches(remote)-before)
 			})
 		})
 	}
@@ -270,21 +276,23 @@ func TestTheAgesAreThoseOfTheConfig(t *testing.T) {
 		require.NoError(t, remote.Warm(t.Context()))
 		issuer.Hang()
 		for _, step := range []struct {
-			sleep   time.Duration
-			fetches int
-			waits   time.Duration
+			sleep       time.Duration
+			fetches     int
+			waits       time.Duration
+			unavailable bool
 		}{
-			{time.Minute - 1, 1, 0},
-			{1, 2, 0},
-			{time.Minute, 3, 0}, // overdue, but one has failed
-			{time.Minute, 4, 3 * time.Second},
+			{time.Minute - 1, 1, 0, false},
+			{1, 2, 0, false},
+			{time.Minute, 3, 2 * time.Second, false}, // overdue
+			{2 * time.Second, 3, 0, false},           // one has just failed
+			{time.Minute, 4, 3 * time.Second, true},
 		} {
 			time.Sleep(step.sleep)
 			waited, err := ask(t, remote, kid)
 			synctest.Wait()
-			require.Equal(t, step.fetches, issuer.DiscoveryFetches())
+			require.Equal(t, step.fetches, fetches(remote))
 			require.Equal(t, step.waits, waited)
-			require.Equal(t, step.waits > 0, errors.Is(err, jwks.ErrUnavailable))
+			require.Equal(t, step.unavailable, errors.Is(err, jwks.ErrUnavailable))
 		}
 	})
 }
@@ -300,21 +308,21 @@ func TestAnOverdueSetServesAtOnceAfterAFailure(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, want, waited) // the fetch fails after 5 s
 		}
-		require.Equal(t, 2, issuer.DiscoveryFetches())
+		require.Equal(t, 2, fetches(remote))
 
 		time.Sleep(time.Second) // the retry is due, and hangs as well
 		waited, err := ask(t, remote, kid)
 		require.NoError(t, err)
 		require.Zero(t, waited)
 		synctest.Wait()
-		require.Equal(t, 3, issuer.DiscoveryFetches())
+		require.Equal(t, 3, fetches(remote))
 
 		release()
 		synctest.Wait()
 		time.Sleep(5*time.Minute - 1) // fresh again
 		_, err = ask(t, remote, kid)
 		require.NoError(t, err)
-		require.Equal(t, 3, issuer.DiscoveryFetches())
+		require.Equal(t, 3, fetches(remote))
 	})
 }
 
@@ -477,7 +485,7 @@ func TestAnUnknownKeyWhileTheIssuerIsDownIsNobodysFault(t *testing.T) {
 			_, err := ask(t, remote, "unknown")
 			require.ErrorIs(t, err, jwks.ErrUnavailable)
 		}
-		require.Equal(t, 1+1, issuer.DiscoveryFetches(), "the next one when its retry is due")
+		require.Equal(t, 1+1, fetches(remote), "the next one when its retry is due")
 		for range 60 {
 			_, err := ask(t, remote, "unknown")
 			require.ErrorIs(t, err, jwks.ErrUnavailable)
@@ -487,7 +495,7 @@ func TestAnUnknownKeyWhileTheIssuerIsDownIsNobodysFault(t *testing.T) {
 			require.NoError(t, err, "a known one serves")
 			time.Sleep(time.Second)
 		}
-		require.LessOrEqual(t, issuer.DiscoveryFetches(), 1+2+6)
+		require.LessOrEqual(t, fetches(remote), 1+2+6)
 
 		issuer.SetDown(false)
 		time.Sleep(15 * time.Second)
@@ -529,7 +537,7 @@ func TestARequestThatIsGivenUpDoesNotFailTheOthers(t *testing.T) {
 					require.NoError(t, remote.Warm(t.Context()))
 					time.Sleep(age)
 				}
-				before := issuer.DiscoveryFetches()
+				before := fetches(remote)
 				release := issuer.Hang()
 				ctx, cancel := context.WithCancel(t.Context())
 				first, second := make(chan error, 1), make(chan error, 1)
@@ -551,7 +559,7 @@ func TestARequestThatIsGivenUpDoesNotFailTheOthers(t *testing.T) {
 				require.Empty(t, second)
 				release()
 				require.NoError(t, <-second)
-				require.Equal(t, 1, issuer.DiscoveryFetches()-before)
+				require.Equal(t, 1, fetches(remote)-before)
 			})
 		})
 	}
@@ -694,7 +702,7 @@ func TestWarmingSaysWhatCameBack(t *testing.T) {
 			[]string{"GET " + keysURL, "answered 200", "application/json", "none that can be used", `its kty "oct"`}},
 		{"a key set that is too large", map[string]func(*http.Request) *http.Response{metadataURL: metadata,
 			keysURL: json200(string(setOf(rsaJWK)) + strings.Repeat(" ", 1<<20))},
-			[]string{"GET " + keysURL, "larger than 1 MiB"}},
+			[]string{"GET " + keysURL, "larger than 1048576 bytes"}},
 		{"a redirect to another host", map[string]func(*http.Request) *http.Response{metadataURL: metadata, keysURL: to("https://keys.example/")},
 			[]string{"GET " + keysURL, "https://keys.example", "configure that address if it is right"}},
 		{"a redirect to http", map[string]func(*http.Request) *http.Response{metadataURL: to("http://issuer.example/")},
@@ -787,7 +795,7 @@ func TestASmallAnswerThatUnpacksToALargeOneIsRefused(t *testing.T) {
 	remote := newRemote(t, jwks.Config{URL: server.URL})
 	err := remote.Warm(t.Context())
 	require.ErrorIs(t, err, jwks.ErrUnavailable)
-	require.ErrorContains(t, err, "larger than 1 MiB")
+	require.ErrorContains(t, err, "larger than 1048576 bytes")
 }
 
 func TestASourceWithoutAClientHasOneOfItsOwn(t *testing.T) {

@@ -10,12 +10,18 @@ import (
 	"github.com/bearerguard/bearerguard/internal/strictjson"
 )
 
-const (
-	// maxKeys is how many keys a set may list.
-	maxKeys = 1000
+// MaxIDLength is how many bytes a key ID may have; longer ones name no key.
+const MaxIDLength = 256
 
-	// MaxIDLength is how many bytes a key ID may have; longer ones name no key.
-	MaxIDLength = 256
+// limits bound what a document may ask of us.
+type limits struct {
+	size int64 // bytes
+	keys int
+}
+
+const (
+	defaultMaxSize = 1 << 20
+	defaultMaxKeys = 1000
 )
 
 // ErrSet is wrapped by the errors of [ParseSet] that are about the text as a
@@ -56,11 +62,15 @@ func (l LeftOut) String() string {
 // "keys", is larger than 1 MiB, lists more than 1,000 keys, or has none that can
 // be used; in the last case the set is returned too, and tells why.
 func ParseSet(text []byte) (*Set, error) {
-	const maxSize = 1 << 20
-	if len(text) > maxSize {
-		return nil, fmt.Errorf("%w: it is larger than 1 MiB", ErrSet)
+	return parseSet(string(text), limits{size: defaultMaxSize, keys: defaultMaxKeys})
+}
+
+// parseSet is [ParseSet] with bounds of one's own.
+func parseSet(text string, limits limits) (*Set, error) {
+	if int64(len(text)) > limits.size {
+		return nil, fmt.Errorf("%w: it is larger than %d bytes", ErrSet, limits.size)
 	}
-	document, err := strictjson.ParseObject(string(text))
+	document, err := strictjson.ParseObject(text)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSet, err)
 	}
@@ -72,8 +82,8 @@ func ParseSet(text []byte) (*Set, error) {
 	if !ok {
 		return nil, fmt.Errorf(`%w: its member "keys" is a JSON %s, not an array`, ErrSet, member.Kind())
 	}
-	if len(entries) > maxKeys {
-		return nil, fmt.Errorf("%w: it lists %d keys, and %d are the most", ErrSet, len(entries), maxKeys)
+	if len(entries) > limits.keys {
+		return nil, fmt.Errorf("%w: it lists %d keys, and %d are the most", ErrSet, len(entries), limits.keys)
 	}
 	set := &Set{}
 	for i, entry := range entries {

@@ -305,7 +305,7 @@ func TestASetHasOneMiBAtMost(t *testing.T) {
 	require.NoError(t, err)
 	_, err = jwks.ParseSet(append(text, ' '))
 	require.ErrorIs(t, err, jwks.ErrSet)
-	require.ErrorContains(t, err, "larger than 1 MiB")
+	require.ErrorContains(t, err, "larger than 1048576 bytes")
 }
 
 func TestASetListsAThousandKeysAtMost(t *testing.T) {

@@ -28,6 +28,18 @@ func URL(issuer string) string {
 	return strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
 }
 
+// oauthURL returns where the metadata of an issuer are that knows OAuth only:
+// the well-known path stands between host and path (RFC 8414 §3.1).
+func oauthURL(issuer string) string {
+	scheme, rest, _ := strings.Cut(issuer, "://")
+	host, path, _ := strings.Cut(rest, "/")
+	url := scheme + "://" + host + "/.well-known/oauth-authorization-server"
+	if path = strings.TrimSuffix(path, "/"); path != "" {
+		url += "/" + path
+	}
+	return url
+}
+
 // CheckIssuer returns an error unless metadata can be fetched for the issuer
 // (RFC 8414 §2: an https URL without query or fragment).
 func CheckIssuer(issuer string, insecureHTTP bool) error {
@@ -43,13 +55,44 @@ func CheckIssuer(issuer string, insecureHTTP bool) error {
 	return nil
 }
 
-// Get fetches the metadata of an issuer with a client of [fetch.NewClient]. The
-// JWKSURL in the result may be fetched from.
-func Get(ctx context.Context, client *http.Client, issuer string, insecureHTTP bool) (Metadata, error) {
-	document, err := fetch.Get(ctx, client, URL(issuer))
+// Get fetches the metadata of an issuer with a client of [fetch.NewClient], each
+// document of maxSize bytes at most. Where the issuer has none of OpenID Connect,
+// which a status of 4xx says (but 408 and 429), those of OAuth will do (RFC 8414). The JWKSURL in
+// the result may be fetched from.
+func Get(ctx context.Context, client *http.Client, issuer string, maxSize int64, insecureHTTP bool) (Metadata, error) {
+	metadata, err := getFrom(ctx, client, URL(issuer), issuer, maxSize, insecureHTTP)
+	if !absent(err) {
+		return metadata, err
+	}
+	metadata, second := getFrom(ctx, client, oauthURL(issuer), issuer, maxSize, insecureHTTP)
+	if second != nil {
+		// The first says only where there is nothing: what there is to be known of
+		// the failure, such as how long to wait, is in the second.
+		return Metadata{}, fmt.Errorf("%v; %w", err, second)
+	}
+	return metadata, nil
+}
+
+// getFrom fetches the metadata of an issuer from one address.
+func getFrom(ctx context.Context, client *http.Client, url, issuer string, maxSize int64, insecureHTTP bool) (Metadata, error) {
+	document, err := fetch.Get(ctx, client, url, maxSize, fetch.Validators{})
 	if err != nil {
 		return Metadata{}, err
 	}
+	return read(document, issuer, insecureHTTP)
+}
+
+// absent reports whether an error says that there is no such document. An issuer
+// that is too slow or too busy to tell has not said so (RFC 9110 §15.5.9, RFC
+// 6585 §4).
+func absent(err error) bool {
+	status, ok := errors.AsType[*fetch.StatusError](err)
+	return ok && 400 <= status.StatusCode && status.StatusCode < 500 &&
+		status.StatusCode != http.StatusRequestTimeout && status.StatusCode != http.StatusTooManyRequests
+}
+
+// read reads the metadata of an issuer.
+func read(document fetch.Document, issuer string, insecureHTTP bool) (Metadata, error) {
 	object, err := strictjson.ParseObject(document.Body)
 	if err != nil {
 		return Metadata{}, document.Invalid(err)

@@ -34,7 +34,7 @@ func get(t *testing.T, issuer, document string, insecureHTTP bool) (discovery.Me
 	t.Helper()
 	var asked string
 	client := fetch.NewClient(&http.Client{Transport: provider{document, &asked}})
-	metadata, err := discovery.Get(t.Context(), client, issuer, insecureHTTP)
+	metadata, err := discovery.Get(t.Context(), client, issuer, 1<<20, insecureHTTP)
 	require.Equal(t, discovery.URL(issuer), asked)
 	return metadata, err
 }
@@ -86,7 +86,7 @@ func TestAnIssuerIsAURLWithoutQueryOrFragment(t *testing.T) {
 func TestMetadataAreThoseOfTheIssuer(t *testing.T) {
 	issuer := fakeissuer.New("https://issuer.example/")
 	defer issuer.Close()
-	got, err := discovery.Get(t.Context(), fetch.NewClient(issuer.Client()), issuer.URL(), false)
+	got, err := discovery.Get(t.Context(), fetch.NewClient(issuer.Client()), issuer.URL(), 1<<20, false)
 	require.NoError(t, err)
 	require.Equal(t, discovery.Metadata{
 		Issuer:  "https://issuer.example/",
@@ -226,7 +226,7 @@ func TestAnIssuerThatIsDownIsAnError(t *testing.T) {
 	issuer := fakeissuer.New("https://issuer.example/")
 	defer issuer.Close()
 	issuer.SetDown(true)
-	_, err := discovery.Get(t.Context(), fetch.NewClient(issuer.Client()), issuer.URL(), false)
+	_, err := discovery.Get(t.Context(), fetch.NewClient(issuer.Client()), issuer.URL(), 1<<20, false)
 	var status *fetch.StatusError
 	require.ErrorAs(t, err, &status)
 	require.Equal(t, http.StatusServiceUnavailable, status.StatusCode)

@@ -8,17 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/strictjson"
 )
-
-// MaxSize is how many bytes a document may have, after decompression.
-const MaxSize = 1 << 20
 
 // maxRedirects is how many redirects are followed.
 const maxRedirects = 3
@@ -97,7 +96,7 @@ func NewClient(base *http.Client) *http.Client {
 // configured, and http can be answered by anyone on the way.
 func checkRedirect(next *http.Request, via []*http.Request) error {
 	first := via[0].URL
-	if next.URL.Scheme != first.Scheme || next.URL.Host != first.Host {
+	if next.URL.Scheme != first.Scheme || authority(next.URL) != authority(first) {
 		return fmt.Errorf("redirected to %s, which is not where it was sent: configure that address if it is right",
 			strictjson.Excerpt(next.URL.Scheme+"://"+next.URL.Host))
 	}
@@ -105,6 +104,16 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 		return fmt.Errorf("redirected more than %d times", maxRedirects)
 	}
 	return nil
+}
+
+// authority returns the host and the port of a URL, as they are compared: a port
+// that goes without saying may be said (RFC 9110 §4.2.3).
+func authority(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
 // brief is an error whose text is cut: it may repeat what a server has sent.
@@ -125,7 +134,8 @@ type StatusError struct {
 	URL         string
 	StatusCode  int
 	ContentType string
-	Body        string // its first bytes, quoted
+	Body        string        // its first bytes, quoted
+	RetryAfter  time.Duration // what the server asks to wait, zero where it does not
 }
 
 func (e *StatusError) Error() string {
@@ -133,11 +143,21 @@ func (e *StatusError) Error() string {
 		e.URL, e.StatusCode, http.StatusText(e.StatusCode), strictjson.Excerpt(e.ContentType), e.Body)
 }
 
-// A Document is what a server answered with 200.
+// Validators say which version of a document is at hand (RFC 9110 §8.8). The
+// zero value says that none is.
+type Validators struct {
+	ETag         string
+	LastModified string
+}
+
+// A Document is what a server answered with 200, or its word that the one at hand
+// is still good.
 type Document struct {
 	URL         string
 	ContentType string
 	Body        string
+	Validators  Validators
+	NotModified bool // 304: nothing else is set but the URL
 }
 
 // Invalid returns an error that says what is wrong with the document and shows
@@ -147,17 +167,22 @@ func (d Document) Invalid(err error) error {
 		d.URL, strictjson.Excerpt(d.ContentType), err, strictjson.Excerpt(d.Body))
 }
 
-var errTooLarge = errors.New("the answer is larger than 1 MiB")
-
-// Get fetches a document with a client of [NewClient]. The context bounds all
-// of it, the body included.
-func Get(ctx context.Context, client *http.Client, rawURL string) (Document, error) {
+// Get fetches a document with a client of [NewClient], of maxSize bytes at most
+// after decompression. Where there is one at hand already, its validators make
+// the request a conditional one. The context bounds all of it, the body included.
+func Get(ctx context.Context, client *http.Client, rawURL string, maxSize int64, have Validators) (Document, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
 	if err != nil {
 		return Document{}, err
 	}
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "bearerguard")
+	if have.ETag != "" {
+		request.Header.Set("If-None-Match", have.ETag)
+	}
+	if have.LastModified != "" {
+		request.Header.Set("If-Modified-Since", have.LastModified)
+	}
 	response, err := client.Do(request)
 	if err != nil {
 		// net/http puts the last URL in front, which after a redirect is the
@@ -168,7 +193,13 @@ func Get(ctx context.Context, client *http.Client, rawURL string) (Document, err
 		return Document{}, fmt.Errorf("GET %s: %w", rawURL, err)
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, MaxSize+1))
+	// A 304 is an answer to a condition only: without one, there is nothing that
+	// could be still good.
+	if response.StatusCode == http.StatusNotModified && have != (Validators{}) {
+		return Document{URL: rawURL, NotModified: true}, nil
+	}
+	most := min(maxSize, math.MaxInt64-1)
+	body, err := io.ReadAll(io.LimitReader(response.Body, most+1))
 	if err != nil {
 		return Document{}, fmt.Errorf("GET %s: reading the answer: %w", rawURL, err)
 	}
@@ -176,11 +207,37 @@ func Get(ctx context.Context, client *http.Client, rawURL string) (Document, err
 	if response.StatusCode != http.StatusOK {
 		return Document{}, &StatusError{
 			URL: rawURL, StatusCode: response.StatusCode, ContentType: contentType,
-			Body: strictjson.Excerpt(string(body[:min(len(body), 256)])),
+			Body:       strictjson.Excerpt(string(body[:min(len(body), 256)])),
+			RetryAfter: retryAfter(response.Header),
 		}
 	}
-	if len(body) > MaxSize {
-		return Document{}, fmt.Errorf("GET %s: %w", rawURL, errTooLarge)
+	if int64(len(body)) > maxSize {
+		return Document{}, fmt.Errorf("GET %s: the answer is larger than %d bytes", rawURL, maxSize)
 	}
-	return Document{URL: rawURL, ContentType: contentType, Body: string(body)}, nil
+	return Document{
+		URL: rawURL, ContentType: contentType, Body: string(body),
+		Validators: Validators{ETag: short(response.Header.Get("ETag")), LastModified: short(response.Header.Get("Last-Modified"))},
+	}, nil
+}
+
+// short returns a validator that can be sent back and is worth it, "" for another:
+// one with odd characters would be refused by whoever gets it.
+func short(validator string) string {
+	if len(validator) > 256 || strings.ContainsFunc(validator, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return ""
+	}
+	return validator
+}
+
+// retryAfter reads Retry-After: seconds, or a date (RFC 9110 §10.2.3). What is
+// beyond 31 bits of seconds, or 68 years, is as long as that.
+func retryAfter(header http.Header) time.Duration {
+	value := header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return min(max(time.Until(date), 0), math.MaxInt32*time.Second)
+	}
+	return 0
 }

@@ -16,6 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// maxSize is what the tests allow for a document.
+const maxSize = 1 << 20
+
 // A provider answers requests in memory.
 type provider func(*http.Request) (*http.Response, error)
 
@@ -132,7 +135,7 @@ func TestADocumentIsWhatWasAnsweredWith200(t *testing.T) {
 		require.Empty(t, r.Header.Get("Authorization"))
 		return answer(r, 200, "application/json", strings.NewReader(`{"a":1}`)), nil
 	})
-	document, err := fetch.Get(t.Context(), p.client(), "https://example.com/keys")
+	document, err := fetch.Get(t.Context(), p.client(), "https://example.com/keys", maxSize, fetch.Validators{})
 	require.NoError(t, err)
 	require.Equal(t, fetch.Document{
 		URL: "https://example.com/keys", ContentType: "application/json", Body: `{"a":1}`,
@@ -142,9 +145,9 @@ func TestADocumentIsWhatWasAnsweredWith200(t *testing.T) {
 func TestAnyOtherStatusIsAnErrorThatShowsTheAnswer(t *testing.T) {
 	for _, status := range []int{201, 204, 206, 304, 400, 404, 500, 503} {
 		p := provider(func(r *http.Request) (*http.Response, error) {
-			return answer(r, status, "text/html", strings.NewReader("<html>\n"+strings.Repeat("a", fetch.MaxSize))), nil
+			return answer(r, status, "text/html", strings.NewReader("<html>\n"+strings.Repeat("a", maxSize))), nil
 		})
-		_, err := fetch.Get(t.Context(), p.client(), "https://example.com/keys")
+		_, err := fetch.Get(t.Context(), p.client(), "https://example.com/keys", maxSize, fetch.Validators{})
 		var got *fetch.StatusError
 		require.ErrorAs(t, err, &got)
 		require.Equal(t, status, got.StatusCode)
@@ -181,31 +184,31 @@ func TestABodyIsReadUpToOneMiB(t *testing.T) {
 		p := provider(func(r *http.Request) (*http.Response, error) {
 			return answer(r, 200, "application/json", body), nil
 		})
-		return fetch.Get(t.Context(), p.client(), "https://example.com/keys")
+		return fetch.Get(t.Context(), p.client(), "https://example.com/keys", maxSize, fetch.Validators{})
 	}
-	document, err := get(strings.NewReader(strings.Repeat("a", fetch.MaxSize)))
+	document, err := get(strings.NewReader(strings.Repeat("a", maxSize)))
 	require.NoError(t, err)
-	require.Len(t, document.Body, fetch.MaxSize)
+	require.Len(t, document.Body, maxSize)
 
-	_, err = get(strings.NewReader(strings.Repeat("a", fetch.MaxSize+1)))
-	require.ErrorContains(t, err, "GET https://example.com/keys: the answer is larger than 1 MiB")
+	_, err = get(strings.NewReader(strings.Repeat("a", maxSize+1)))
+	require.ErrorContains(t, err, "GET https://example.com/keys: the answer is larger than 1048576 bytes")
 
 	body := &endless{}
 	_, err = get(body)
-	require.ErrorContains(t, err, "larger than 1 MiB")
-	require.Less(t, body.read, 2*fetch.MaxSize)
+	require.ErrorContains(t, err, "larger than 1048576 bytes")
+	require.Less(t, body.read, 2*maxSize)
 }
 
 func TestASmallBodyThatUnpacksToALargeOneIsRefused(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
 		bomb := gzip.NewWriter(w)
-		_, _ = io.CopyN(bomb, &endless{}, 4*fetch.MaxSize) // fails when the client has had enough
+		_, _ = io.CopyN(bomb, &endless{}, 4*maxSize) // fails when the client has had enough
 		_ = bomb.Close()
 	}))
 	defer server.Close()
-	_, err := fetch.Get(t.Context(), fetch.NewClient(nil), server.URL)
-	require.ErrorContains(t, err, "larger than 1 MiB")
+	_, err := fetch.Get(t.Context(), fetch.NewClient(nil), server.URL, maxSize, fetch.Validators{})
+	require.ErrorContains(t, err, "larger than 1048576 bytes")
 }
 
 func TestABodyThatBreaksOffIsAnError(t *testing.T) {
@@ -213,7 +216,7 @@ func TestABodyThatBreaksOffIsAnError(t *testing.T) {
 		broken := io.MultiReader(strings.NewReader(`{"keys":[]}`), brokenReader{})
 		return answer(r, 200, "application/json", broken), nil
 	})
-	_, err := fetch.Get(t.Context(), p.client(), "https://example.com/keys")
+	_, err := fetch.Get(t.Context(), p.client(), "https://example.com/keys", maxSize, fetch.Validators{})
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.ErrorContains(t, err, "GET https://example.com/keys: reading the answer: ")
 }
@@ -230,7 +233,7 @@ func TestTheBodyIsClosed(t *testing.T) {
 			response.Body = closing{strings.NewReader("{}"), &closed}
 			return response, nil
 		})
-		_, _ = fetch.Get(t.Context(), p.client(), "https://example.com/keys")
+		_, _ = fetch.Get(t.Context(), p.client(), "https://example.com/keys", maxSize, fetch.Validators{})
 		require.True(t, closed)
 	}
 }
@@ -249,13 +252,13 @@ func TestTheContextBoundsTheFetch(t *testing.T) {
 		<-r.Context().Done() // of the request that is on its way
 		return nil, r.Context().Err()
 	})
-	_, err := fetch.Get(ctx, p.client(), "https://example.com/keys")
+	_, err := fetch.Get(ctx, p.client(), "https://example.com/keys", maxSize, fetch.Validators{})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestAnAddressThatIsNoneIsAnError(t *testing.T) {
 	p := provider(func(*http.Request) (*http.Response, error) { panic("asked") })
-	_, err := fetch.Get(t.Context(), p.client(), "https://example.com/%zz")
+	_, err := fetch.Get(t.Context(), p.client(), "https://example.com/%zz", maxSize, fetch.Validators{})
 	require.Error(t, err)
 }
 
@@ -298,7 +301,7 @@ func TestRedirectsStayWhereTheFetchWasSent(t *testing.T) {
 				response.Header.Set("Location", to)
 				return response, nil
 			})
-			_, err := fetch.Get(t.Context(), p.client(), first)
+			_, err := fetch.Get(t.Context(), p.client(), first, maxSize, fetch.Validators{})
 			require.Equal(t, tt.asked, asked)
 			if tt.says == "" {
 				require.NoError(t, err)
@@ -315,7 +318,7 @@ func TestALongRedirectMakesNoLongError(t *testing.T) {
 		response.Header.Set("Location", "https://"+strings.Repeat("a", 10_000)+"/")
 		return response, nil
 	})
-	_, err := fetch.Get(t.Context(), p.client(), "https://example.com/keys")
+	_, err := fetch.Get(t.Context(), p.client(), "https://example.com/keys", maxSize, fetch.Validators{})
 	require.ErrorContains(t, err, "configure that address if it is right")
 	require.Less(t, len(err.Error()), 400)
 }
@@ -355,7 +358,7 @@ func TestAClientOfItsOwnKeepsNoConnection(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	_, err := fetch.Get(t.Context(), fetch.NewClient(nil), server.URL)
+	_, err := fetch.Get(t.Context(), fetch.NewClient(nil), server.URL, maxSize, fetch.Validators{})
 	require.NoError(t, err)
 }
 
@@ -364,6 +367,6 @@ func TestAClientOfItsOwnBoundsHeaders(t *testing.T) {
 		w.Header().Set("X-Large", strings.Repeat("a", 100<<10))
 	}))
 	defer server.Close()
-	_, err := fetch.Get(t.Context(), fetch.NewClient(nil), server.URL)
+	_, err := fetch.Get(t.Context(), fetch.NewClient(nil), server.URL, maxSize, fetch.Validators{})
 	require.ErrorContains(t, err, "header")
 }
