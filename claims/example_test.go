@@ -42,6 +42,27 @@ func ExampleValidator_Validate() {
 	// true claims: the token is an ID Token, not an access token: it has nonce
 }
 
+// A readiness page: the API can do its work unless there is no key set to serve
+// from.
+func ExampleValidator_Status() {
+	t := new(testing.T)
+	issuer := authtest.NewIssuer(t)
+	validator := issuer.Validator("https://example.com/health-api")
+	tell := func() {
+		for _, status := range validator.Status() {
+			fmt.Println(status.State, status.Phase, len(status.Keys))
+		}
+	}
+	tell()
+	if err := validator.Warm(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	tell()
+	// Output:
+	// not ready none 0
+	// ready fresh 1
+}
+
 func ExampleAs() {
 	t := new(testing.T)
 	issuer := authtest.NewIssuer(t)

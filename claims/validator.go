@@ -163,7 +163,8 @@ func newIssuer(config Config) (*issuer, error) {
 // [ErrUnavailable] and says what came back.
 //
 // Call it once, at the start. It is not for a readiness probe: it fails while
-// the issuer is down, although the last good keys still serve.
+// the issuer is down, although the last good keys still serve. See
+// [Validator.Status].
 func (v *Validator) Warm(ctx context.Context) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(v.issuers)) {
@@ -176,6 +177,18 @@ func (v *Validator) Warm(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Status tells what the key sources know, for a readiness page: of those with a
+// method Status() jwks.Status, as a [jwks.Remote] has. It never fetches.
+func (v *Validator) Status() []jwks.Status {
+	var all []jwks.Status
+	for _, name := range slices.Sorted(maps.Keys(v.issuers)) {
+		if source, ok := v.issuers[name].keys.(interface{ Status() jwks.Status }); ok {
+			all = append(all, source.Status())
+		}
+	}
+	return all
 }
 
 // Validate returns the claims of a token, or why it is refused: the error wraps

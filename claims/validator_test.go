@@ -582,6 +582,18 @@ type warmSource struct {
 
 func (s warmSource) Warm(context.Context) error { return s.err }
 
+func TestStatusIsThatOfTheSourceAndNeverFetches(t *testing.T) {
+	require.Empty(t, newValidator(t).Status(), "pinned keys have none")
+
+	v, err := claims.NewValidator(claims.Config{Issuer: issuer, Audience: audience})
+	require.NoError(t, err)
+	status := v.Status()
+	require.Len(t, status, 1)
+	require.Equal(t, issuer, status[0].Issuer)
+	require.Equal(t, jwks.NotReady, status[0].State)
+	require.Zero(t, status[0].Counts.Fetches)
+}
+
 func TestWarm(t *testing.T) {
 	require.NoError(t, newValidator(t).Warm(t.Context()), "a source that cannot be warmed needs no warming")
 
