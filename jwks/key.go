@@ -10,6 +10,7 @@ import (
 	_ "crypto/sha512"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 )
@@ -113,6 +114,10 @@ var algorithms = map[string]algorithm{
 	"EdDSA": {isEd25519, verifyEd25519},
 }
 
+// Algorithms returns the names of the algorithms that a [Key] can have, sorted:
+// the asymmetric signature algorithms of RFC 7518 §3.1, and EdDSA (RFC 8037).
+func Algorithms() []string { return slices.Sorted(maps.Keys(algorithms)) }
+
 func isRSA(public crypto.PublicKey) bool {
 	_, ok := public.(*rsa.PublicKey)
 	return ok
@@ -187,6 +192,8 @@ func vetPublic(public crypto.PublicKey) (crypto.PublicKey, error) {
 			return nil, errors.New("the RSA modulus is even")
 		case key.E < 3 || key.E&1 == 0 || key.E > 1<<31-1:
 			return nil, fmt.Errorf("the RSA exponent is %d, and it must be odd, at least 3 and below 2^31", key.E)
+		case madeByROCA(key.N):
+			return nil, errors.New("the RSA key is of a generator whose keys can be broken (CVE-2017-15361)")
 		}
 		return &rsa.PublicKey{N: new(big.Int).Set(key.N), E: key.E}, nil
 	case *ecdsa.PublicKey:

@@ -53,9 +53,10 @@ func (l LeftOut) String() string {
 //     Ed25519 with the asymmetric signature algorithms of RFC 7518 and RFC 8037;
 //   - for another use ("use" other than "sig", "key_ops" without "verify");
 //   - that is weak or malformed: RSA below 2048 or above 8192 bits or with an
-//     exponent that is even, below 3 or beyond 31 bits, an EC point that is not
-//     on its curve, a missing member, a member name that occurs twice, base64url
-//     with padding, white space or leading zero bytes;
+//     exponent that is even, below 3 or beyond 31 bits, or made by the broken
+//     generator of CVE-2017-15361, an EC point that is not on its curve, a missing
+//     member, a member name that occurs twice, base64url with padding, white space
+//     or leading zero bytes;
 //   - with a private or symmetric member: whoever reads the set could sign.
 //
 // The error wraps [ErrSet] where the text is no JSON object with one array
