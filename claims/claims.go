@@ -46,9 +46,9 @@ type Claims struct {
 	// (RFC 7519 §4.1.7). Empty where the token has none.
 	TokenID string
 
-	// Scope is what the token permits, "scope" (RFC 8693 §4.2) and "scp" (Okta,
-	// Entra ID), each a list in one string or an array of strings. A claim that
-	// is neither grants nothing.
+	// Scope is what the token permits: "scope" (RFC 8693 §4.2) and "scp" (Okta,
+	// Entra ID), or the claims of [Config].ScopeClaims, each a list in one string
+	// or an array of strings. A claim that is neither grants nothing.
 	Scope scope.Set
 
 	// The pointer keeps what fmt and slog print of Claims short.

@@ -83,6 +83,14 @@ var (
 	// ("cnf", RFC 7800) of which a bearer token gives no proof (RFC 9449 §7.2).
 	ErrBound = errors.New("claims: the token is bound to a key, and there is no proof of it")
 
+	// ErrMissingClaim is wrapped where the token lacks a claim that
+	// [Config.Profile] asks for.
+	ErrMissingClaim = errors.New("claims: the token lacks a claim")
+
+	// ErrRefused is wrapped, beside its own error, where [Config.Check] refuses
+	// the token.
+	ErrRefused = errors.New("claims: the API's own check refuses the token")
+
 	// ErrUnavailable is wrapped where nothing can be said about the token: the
 	// keys cannot be had, or the context ended before. It is not the client's
 	// fault: HTTP 503.

@@ -63,6 +63,25 @@ func ExampleValidator_Status() {
 	// ready fresh 1
 }
 
+// All checks at once, for tools that tell a developer why a token is refused.
+func ExampleValidator_Explain() {
+	t := new(testing.T)
+	issuer := authtest.NewIssuer(t)
+	validator := issuer.Validator("https://example.com/health-api")
+
+	report := validator.Explain(context.Background(), issuer.IDToken())
+	for _, check := range report.Checks {
+		if check.Outcome == claims.Failed {
+			fmt.Printf("%s: %s\n  hint: %s\n", check.Name, check.Detail, check.Hint)
+		}
+	}
+	// Output:
+	// kind: the token is an ID Token, not an access token: it has nonce
+	//   hint: the client has sent the ID Token: send the access token
+	// audience: the token is for another audience: "client-1", and this API is "https://example.com/health-api"
+	//   hint: the client must ask for this API's audience; a client ID in aud means that it has asked for none, or sent an ID Token
+}
+
 func ExampleAs() {
 	t := new(testing.T)
 	issuer := authtest.NewIssuer(t)

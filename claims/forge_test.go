@@ -129,5 +129,5 @@ var sentinels = []error{
 	claims.ErrMalformed, claims.ErrTooLarge, claims.ErrOpaque, claims.ErrEncrypted, claims.ErrSerialization,
 	claims.ErrCritical, claims.ErrUnencoded, claims.ErrCompressed, claims.ErrNested, claims.ErrIssuer,
 	claims.ErrAlgorithm, claims.ErrUnknownKey, claims.ErrSignature, claims.ErrIDToken, claims.ErrTokenType,
-	claims.ErrAudience, claims.ErrExpired, claims.ErrNotYetValid, claims.ErrBound, claims.ErrUnavailable,
+	claims.ErrAudience, claims.ErrExpired, claims.ErrNotYetValid, claims.ErrBound, claims.ErrMissingClaim, claims.ErrRefused, claims.ErrUnavailable,
 }

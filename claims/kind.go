@@ -11,10 +11,13 @@ import (
 // header declares, marks that only other kinds carry, and, for a token that
 // declares nothing, whether it describes a user or grants access.
 
+// declaredType is how an access token declares that it is one (RFC 9068 §2.1).
+const declaredType = "at+jwt"
+
 // checkKind returns [ErrIDToken] or [ErrTokenType] unless the token may be an
 // access token. typ is the header's, as a media type in lower case.
 func checkKind(typ string, payload strictjson.Object) error {
-	declared := typ == "at+jwt" // RFC 9068 §2.1
+	declared := typ == declaredType
 	if !declared && typ != "jwt" && typ != "" {
 		return fmt.Errorf("%w: its typ is %s", ErrTokenType, strictjson.Excerpt(typ))
 	}

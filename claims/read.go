@@ -10,9 +10,10 @@ import (
 	"github.com/bearerguard/bearerguard/scope"
 )
 
-// newClaims reads the registered claims of a claims set. One with another type
+// newClaims reads the registered claims of a claims set, and its scopes from the
+// claims of these names. One with another type
 // than RFC 7519 gives it is an error: whoever wrote it may be misunderstood.
-func newClaims(set strictjson.Object) (*Claims, error) {
+func newClaims(set strictjson.Object, scopeClaims []string) (*Claims, error) {
 	c := &Claims{payload: &payload{set}}
 	texts := []struct {
 		name  string
@@ -55,7 +56,7 @@ func newClaims(set strictjson.Object) (*Claims, error) {
 		}
 	}
 	c.ClientID = clientID(set)
-	c.Scope = scopes(set)
+	c.Scope = scopes(set, scopeClaims)
 	return c, nil
 }
 
@@ -89,13 +90,13 @@ func oneOrMore(value strictjson.Value) ([]string, bool) {
 }
 
 // clientID returns the client that a token was issued to, by whatever name its
-// issuer has for it.
+// issuer has for it. The first name that is there decides, also where its value is
+// no text: another one must not speak in its place.
 func clientID(set strictjson.Object) string {
 	for _, name := range [...]string{"client_id", "azp", "cid", "appid"} {
 		if value, ok := set.Lookup(name); ok {
-			if id, ok := value.Text(); ok {
-				return id
-			}
+			id, _ := value.Text()
+			return id
 		}
 	}
 	return ""
@@ -103,9 +104,9 @@ func clientID(set strictjson.Object) string {
 
 // scopes returns what a token permits. A claim of another type than a string or
 // an array of strings grants nothing.
-func scopes(set strictjson.Object) scope.Set {
+func scopes(set strictjson.Object, claims []string) scope.Set {
 	var permitted scope.Set
-	for _, name := range [...]string{"scope", "scp"} {
+	for _, name := range claims {
 		value, ok := set.Lookup(name)
 		if !ok {
 			continue

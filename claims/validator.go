@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bearerguard/bearerguard/internal/jws"
-	"github.com/bearerguard/bearerguard/internal/strictjson"
 	"github.com/bearerguard/bearerguard/jwks"
 )
 
@@ -35,11 +33,54 @@ type Config struct {
 	// with a proxy or root CAs, or for http in a test network.
 	Keys jwks.Source
 
+	// AudienceAliases are further identifiers of this same API, such as the one
+	// that it had before a move. One of them in "aud" is as good as Audience.
+	AudienceAliases []string
+
+	// Algorithms are those that the issuer signs access tokens with, of
+	// jwks.Algorithms. Nil means RS256. A token's "alg" picks among them and
+	// nothing else (RFC 8725 §3.1).
+	Algorithms []string
+
+	// Profile says how closely tokens must keep to a standard. The zero value is
+	// [AnyProfile].
+	Profile Profile
+
+	// ScopeClaims are the names of the claims that have a token's scopes, each a
+	// list in one string or an array of strings; all of them count. Nil means
+	// "scope" and "scp". "permissions" adds Auth0's RBAC permissions, "roles"
+	// Entra ID's app roles. ID Tokens have roles too, and a bare one may not be
+	// recognised (see the package doc): ask for roles only if no client has the
+	// API's identifier as its ID, or with the profile [RFC9068].
+	ScopeClaims []string
+
 	// Leeway is how far the clocks of this machine and the issuer may be apart.
 	// It is added to the life of a token at both ends. Zero means 30 seconds,
 	// [NoLeeway] none; a millisecond is the least, ten minutes are the most.
 	Leeway time.Duration
+
+	// Check is asked last, about claims that are otherwise good: for rules of
+	// one's own, such as a list of revoked token IDs. An error refuses the token
+	// and is wrapped beside [ErrRefused]; or beside [ErrUnavailable], where it
+	// wraps that, jwks.ErrUnavailable or the end of a context. It is called on the request's goroutine, under no lock, and must not
+	// keep or change the claims. Nil means that there is nothing more to check.
+	Check func(context.Context, *Claims) error
 }
+
+// A Profile says how closely access tokens must keep to a standard.
+type Profile int
+
+const (
+	// AnyProfile takes access tokens in the shapes that authorization servers
+	// give them, whether or not they declare their type.
+	AnyProfile Profile = iota
+
+	// RFC9068 takes only tokens that keep to RFC 9068: they declare the type
+	// at+jwt, and have sub, client_id, iat and jti. With it, no ID Token can be
+	// taken for an access token, however bare it is. Some servers declare the
+	// type and leave out one of the claims; their tokens are refused.
+	RFC9068
+)
 
 const (
 	// NoLeeway is the [Config.Leeway] that gives none.
@@ -79,10 +120,13 @@ type Validator struct {
 
 // An issuer is a Config that has been checked.
 type issuer struct {
-	audience   string
-	keys       jwks.Source
-	leeway     time.Duration
-	algorithms []string
+	audiences   []string // the first is the API's identifier, the others are aliases
+	keys        jwks.Source
+	leeway      time.Duration
+	algorithms  []string
+	profile     Profile
+	scopeClaims []string
+	check       func(context.Context, *Claims) error
 }
 
 // NewValidator returns a validator. It does no I/O, so that an API starts while
@@ -126,10 +170,22 @@ func newIssuer(config Config) (*issuer, error) {
 		return nil, fmt.Errorf("Config.Leeway is %v, and %v are the most: set the clocks instead", config.Leeway, maxLeeway)
 	}
 	trusted := &issuer{
-		audience:   config.Audience,
-		keys:       config.Keys,
-		leeway:     config.Leeway,
-		algorithms: []string{"RS256"},
+		audiences:   append([]string{config.Audience}, config.AudienceAliases...),
+		keys:        config.Keys,
+		leeway:      config.Leeway,
+		algorithms:  slices.Clone(config.Algorithms),
+		profile:     config.Profile,
+		scopeClaims: slices.Clone(config.ScopeClaims),
+		check:       config.Check,
+	}
+	if config.Algorithms == nil {
+		trusted.algorithms = []string{"RS256"}
+	}
+	if config.ScopeClaims == nil {
+		trusted.scopeClaims = []string{"scope", "scp"}
+	}
+	if err := trusted.complain(); err != nil {
+		return nil, err
 	}
 	switch config.Leeway {
 	case 0:
@@ -154,6 +210,35 @@ func newIssuer(config Config) (*issuer, error) {
 		}
 	}
 	return trusted, nil
+}
+
+// complain returns an error for lists that cannot be meant.
+func (i *issuer) complain() error {
+	for _, alias := range i.audiences[1:] {
+		if alias == "" || strings.TrimSpace(alias) != alias {
+			return fmt.Errorf("Config.AudienceAliases has %q: an alias is another identifier of this API, exactly as in the aud of its tokens", alias)
+		}
+	}
+	if len(i.algorithms) == 0 {
+		return errors.New("Config.Algorithms is empty: leave it nil for RS256")
+	}
+	for _, name := range i.algorithms {
+		if !slices.Contains(jwks.Algorithms(), name) {
+			return fmt.Errorf("Config.Algorithms has %q: it must be one of %s", name, strings.Join(jwks.Algorithms(), ", "))
+		}
+	}
+	if len(i.scopeClaims) == 0 {
+		return errors.New("Config.ScopeClaims is empty: leave it nil for scope and scp")
+	}
+	for _, name := range i.scopeClaims {
+		if name == "" || strings.TrimSpace(name) != name {
+			return fmt.Errorf("Config.ScopeClaims has %q, which is no claim's name: leave it nil for scope and scp", name)
+		}
+	}
+	if i.profile != AnyProfile && i.profile != RFC9068 {
+		return fmt.Errorf("Config.Profile is %d: it must be AnyProfile or RFC9068", i.profile)
+	}
+	return nil
 }
 
 // Warm fetches the keys now, unless they are fresh, for programs that want to be
@@ -196,215 +281,19 @@ func (v *Validator) Status() []jwks.Status {
 // was found, for logs and not for the client.
 //
 // The checks run in this order, and the first failure is the answer: form,
-// issuer, algorithm, key, signature, kind of token, claims' types, audience,
-// time, binding. Nothing that the token says is believed before its signature is
-// good, except the issuer, which picks among the configured ones.
+// issuer, algorithm, key, signature, kind of token, profile, claims' types,
+// audience, time, binding, and the check of one's own. Nothing that the token says
+// is believed before its signature is good, except the issuer, which picks the
+// configuration. See [Validator.Explain] for all of them at once.
+//
+// How long it takes tells how far a token has come, and no secret: all that is
+// compared with it are identifiers that the API's clients know, and public keys.
 func (v *Validator) Validate(ctx context.Context, token string) (*Claims, error) {
 	i := inspection{validator: v, token: token}
-	for _, step := range steps {
-		if err := step(&i, ctx); err != nil {
+	for s := range steps {
+		if err := steps[s].run(&i, ctx); err != nil {
 			return nil, err
 		}
 	}
 	return i.claims, nil
-}
-
-// An inspection is one token on its way through the steps. Each step may use
-// what those before it have filled in.
-type inspection struct {
-	validator *Validator
-	token     string
-
-	form    jws.Compact
-	payload strictjson.Object
-	name    string  // of the issuer
-	issuer  *issuer // the trusted one of that name
-	keys    []*jwks.Key
-	now     time.Time
-	claims  *Claims
-}
-
-// steps has the checks in the order in which they run.
-var steps = []func(*inspection, context.Context) error{
-	(*inspection).readForm,
-	(*inspection).findIssuer,
-	(*inspection).checkAlgorithm,
-	(*inspection).findKeys,
-	(*inspection).checkSignature,
-	(*inspection).checkKind,
-	(*inspection).readClaims,
-	(*inspection).checkAudience,
-	(*inspection).checkTimes,
-	(*inspection).checkBinding,
-}
-
-// readForm takes the token apart. Its size is looked at first, since decoding
-// costs by the byte.
-func (i *inspection) readForm(context.Context) error {
-	if i.validator.issuers == nil {
-		return fmt.Errorf("%w: the validator is a zero value; make one with NewValidator", ErrUnavailable)
-	}
-	if size := len(i.token); size > i.validator.maxSize {
-		return fmt.Errorf("%w: it has %d bytes, and %d are the most", ErrTooLarge, size, i.validator.maxSize)
-	}
-	form, err := jws.Parse(i.token)
-	if err != nil {
-		sentinel := ErrMalformed
-		for _, e := range formErrors {
-			if errors.Is(err, e.form) {
-				sentinel = e.sentinel
-			}
-		}
-		return fmt.Errorf("%w: %w", sentinel, err)
-	}
-	if len(form.KeyID) > jwks.MaxIDLength {
-		return fmt.Errorf("%w: its kid has %d bytes, and %d are the most", ErrMalformed, len(form.KeyID), jwks.MaxIDLength)
-	}
-	payload, err := strictjson.ParseObject(form.Payload)
-	if err != nil {
-		return fmt.Errorf("%w: its payload is %w", ErrMalformed, err)
-	}
-	i.form, i.payload = form, payload
-	return nil
-}
-
-// findIssuer picks the trusted issuer that the token says it is from. That is
-// all that is done with this unverified claim: it is a choice among what was
-// configured, and no address to ask (RFC 8725 §3.8, §3.10).
-func (i *inspection) findIssuer(context.Context) error {
-	value, ok := i.payload.Lookup("iss")
-	if !ok {
-		return fmt.Errorf("%w: it names no issuer", ErrIssuer)
-	}
-	name, ok := value.Text()
-	if !ok {
-		return wrongType("iss", value, "a string")
-	}
-	trusted, ok := i.validator.issuers[name]
-	if !ok {
-		return fmt.Errorf("%w: it says %s%s", ErrIssuer, strictjson.Excerpt(name), i.validator.trustedInstead(name))
-	}
-	i.name, i.issuer = name, trusted
-	return nil
-}
-
-// trustedInstead tells what is trusted instead of the issuer of that name, and of
-// the most common mistake.
-func (v *Validator) trustedInstead(name string) string {
-	if _, ok := v.issuers[name+"/"]; ok {
-		return ", which lacks the slash at the end of the configured one"
-	}
-	if without, had := strings.CutSuffix(name, "/"); had && v.issuers[without] != nil {
-		return ", which has a slash at the end that the configured one lacks"
-	}
-	if len(v.issuers) == 1 {
-		for trusted := range v.issuers {
-			return fmt.Sprintf(", and trusted is %q", trusted)
-		}
-	}
-	return ""
-}
-
-// checkAlgorithm leaves the choice of the algorithm to the configuration: a
-// token that could choose would choose "none" (RFC 8725 §3.1).
-func (i *inspection) checkAlgorithm(context.Context) error {
-	if slices.Contains(i.issuer.algorithms, i.form.Algorithm) {
-		return nil
-	}
-	return fmt.Errorf("%w: it says %s, and accepted is %s",
-		ErrAlgorithm, strictjson.Excerpt(i.form.Algorithm), strings.Join(i.issuer.algorithms, ", "))
-}
-
-// findKeys asks the issuer's source for the keys that may have signed.
-func (i *inspection) findKeys(ctx context.Context) error {
-	keys, err := i.issuer.keys.Keys(ctx, i.form.Algorithm, i.form.KeyID)
-	switch {
-	case errors.Is(err, jwks.ErrUnknownKey) && !errors.Is(err, jwks.ErrUnavailable):
-		return fmt.Errorf("%w: %w", ErrUnknownKey, err)
-	case err != nil:
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	case len(keys) == 0:
-		return fmt.Errorf("%w: the source of keys returned neither a key nor an error", ErrUnavailable)
-	}
-	i.keys = keys
-	return nil
-}
-
-// checkSignature is where the token starts to be believed.
-func (i *inspection) checkSignature(context.Context) error {
-	input := []byte(i.form.SigningInput)
-	for _, key := range i.keys {
-		// A key is used with exactly one algorithm (RFC 8725 §3.1), also where
-		// somebody's own source forgot to look.
-		if key != nil && key.Algorithm() == i.form.Algorithm && key.Verify(input, i.form.Signature) {
-			return nil
-		}
-	}
-	return fmt.Errorf("%w: no key of the issuer that fits has made it", ErrSignature)
-}
-
-// checkKind keeps out what the issuer has signed for another purpose.
-func (i *inspection) checkKind(context.Context) error {
-	return checkKind(i.form.Type, i.payload)
-}
-
-// readClaims gives the registered claims their types. Time is read here, after
-// the wait for keys.
-func (i *inspection) readClaims(context.Context) error {
-	c, err := newClaims(i.payload)
-	if err != nil {
-		return err
-	}
-	i.claims, i.now = c, time.Now()
-	return nil
-}
-
-// checkAudience wants this API's identifier among the token's audiences, code
-// point by code point (RFC 7519 §7.3): a prefix or a slash more is another API.
-func (i *inspection) checkAudience(context.Context) error {
-	switch audience := i.claims.Audience; {
-	case slices.Contains(audience, i.issuer.audience):
-		return nil
-	case len(audience) == 0:
-		hint := ""
-		if i.payload.Has("token_use") {
-			hint = " (with Cognito, by resource binding)"
-		}
-		return fmt.Errorf("%w: it has none: the client must ask for the audience %q%s", ErrAudience, i.issuer.audience, hint)
-	default:
-		const most = 4
-		found := make([]string, 0, most)
-		for _, name := range audience[:min(len(audience), most)] {
-			found = append(found, strictjson.Excerpt(name))
-		}
-		if len(audience) > most {
-			found = append(found, fmt.Sprintf("and %d more", len(audience)-most))
-		}
-		return fmt.Errorf("%w: %s, and this API is %q", ErrAudience, strings.Join(found, ", "), i.issuer.audience)
-	}
-}
-
-// checkTimes wants now to be within the token's life, give or take the leeway.
-func (i *inspection) checkTimes(context.Context) error {
-	leeway := i.issuer.leeway
-	switch c := i.claims; {
-	case c.Expiry.IsZero():
-		return fmt.Errorf("%w: it does not say when (exp is missing)", ErrExpired)
-	case !i.now.Before(c.Expiry.Add(leeway)): // strictly before (RFC 7519 §4.1.4)
-		return fmt.Errorf("%w: at %s, %s ago", ErrExpired, c.Expiry.UTC().Format(time.RFC3339), i.now.Sub(c.Expiry).Round(time.Second))
-	case i.now.Add(leeway).Before(c.NotBefore):
-		return fmt.Errorf("%w: not before %s, in %s", ErrNotYetValid, c.NotBefore.UTC().Format(time.RFC3339), c.NotBefore.Sub(i.now).Round(time.Second))
-	case i.now.Add(leeway).Before(c.IssuedAt):
-		return fmt.Errorf("%w: it was issued at %s, in %s: a clock is wrong", ErrNotYetValid, c.IssuedAt.UTC().Format(time.RFC3339), c.IssuedAt.Sub(i.now).Round(time.Second))
-	}
-	return nil
-}
-
-// checkBinding refuses a token that only the holder of some key may use: as a
-// bearer token, it comes from whoever has it (RFC 9449 §7.2).
-func (i *inspection) checkBinding(context.Context) error {
-	if i.payload.Has("cnf") {
-		return ErrBound
-	}
-	return nil
 }

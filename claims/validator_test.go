@@ -364,7 +364,7 @@ func TestClientIDByItsSeveralNames(t *testing.T) {
 		{set{"client_id": nil, "azp": "b", "cid": "c"}, "b"},
 		{set{"client_id": nil, "cid": "c", "appid": "d"}, "c"},
 		{set{"client_id": nil, "appid": "d"}, "d"},
-		{set{"client_id": 1, "azp": "b"}, "b"},
+		{set{"client_id": 1, "azp": "b"}, ""},
 		{set{"client_id": nil}, ""},
 	}
 	for _, tt := range tests {

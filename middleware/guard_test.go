@@ -176,7 +176,7 @@ func TestEachReasonHasItsReply(t *testing.T) {
 		claims.ErrSerialization: 401, claims.ErrCritical: 401, claims.ErrUnencoded: 401, claims.ErrCompressed: 401,
 		claims.ErrNested: 401, claims.ErrIssuer: 401, claims.ErrAlgorithm: 401, claims.ErrUnknownKey: 401,
 		claims.ErrSignature: 401, claims.ErrIDToken: 401, claims.ErrTokenType: 401, claims.ErrAudience: 401,
-		claims.ErrExpired: 401, claims.ErrNotYetValid: 401, claims.ErrBound: 401,
+		claims.ErrExpired: 401, claims.ErrNotYetValid: 401, claims.ErrBound: 401, claims.ErrMissingClaim: 401, claims.ErrRefused: 401,
 		claims.ErrUnavailable: 503, jwks.ErrUnknownKey: 401, fmt.Errorf("%w: %w", claims.ErrUnavailable, jwks.ErrUnavailable): 503,
 	}
 	for reason, status := range replies {

@@ -1,0 +1,175 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/strictjson"
+)
+
+// A Report tells how a token fared in every check.
+type Report struct {
+	// Checks has each check, in the order in which [Validator.Validate] runs
+	// them.
+	Checks []Check
+
+	// Err is what Validate answers: the first failure, nil where the token is
+	// good.
+	Err error
+}
+
+// A Check is one line of a [Report].
+type Check struct {
+	// Name is what is checked, in a word: form, issuer, algorithm, key,
+	// signature, kind, profile, claims, audience, time, binding, own check.
+	Name string
+
+	// Outcome says how it went.
+	Outcome Outcome
+
+	// Detail tells what was found, in plain words. Where the signature is not
+	// good, that is what somebody has written.
+	Detail string
+
+	// Hint tells what the mistake is most often; empty where there is nothing to
+	// tell.
+	Hint string
+
+	// Err is the failure, nil where there is none.
+	Err error
+}
+
+// An Outcome is how a [Check] went.
+type Outcome string
+
+// The outcomes of a [Check].
+const (
+	Passed     Outcome = "passed"
+	Failed     Outcome = "failed"
+	NotReached Outcome = "not reached" // what it looks at is missing, because of an earlier failure
+)
+
+// Explain runs every check of [Validator.Validate] that can be run, through the
+// same code, and reports on all of them: for logs and tools that tell a developer
+// why a token is refused. It decides nothing: what it says after a failed
+// signature is about a token that anyone may have written.
+//
+// Where the issuer is not the trusted one and only one is configured, the checks
+// of the claims go by its configuration. Config.Check is asked only about a token
+// that is otherwise good.
+func (v *Validator) Explain(ctx context.Context, token string) Report {
+	i := &inspection{validator: v, token: token}
+	var report Report
+	for _, s := range steps {
+		check := Check{Name: s.name, Outcome: NotReached}
+		if s.needs(i) {
+			check.Err = s.run(i, ctx)
+			check.Outcome = Passed
+			if check.Err == nil && s.passed != nil {
+				check.Detail = s.passed(i)
+			}
+		}
+		if check.Err != nil {
+			check.Outcome = Failed
+			check.Detail = strings.TrimPrefix(check.Err.Error(), "claims: ")
+			if s.name != ownCheck {
+				check.Hint = hint(check.Err) // of one's own check, nothing is known here
+			}
+			if !i.failed {
+				report.Err = check.Err
+			}
+			i.failed = true
+		}
+		if s.name == "issuer" && i.issuer == nil && len(v.issuers) == 1 {
+			for _, only := range v.issuers {
+				i.issuer = only
+			}
+		}
+		report.Checks = append(report.Checks, check)
+	}
+	return report
+}
+
+// What steps need to have been filled in.
+
+func always(*inspection) bool            { return true }
+func (i *inspection) hasForm() bool      { return i.form.SigningInput != "" }
+func (i *inspection) hasIssuer() bool    { return i.hasForm() && i.issuer != nil }
+func (i *inspection) isTrusted() bool    { return i.trusted }
+func (i *inspection) hasAlgorithm() bool { return i.algorithm }
+func (i *inspection) hasKeys() bool      { return i.keys != nil }
+func (i *inspection) hasClaims() bool    { return i.claims != nil }
+func (i *inspection) isGood() bool       { return !i.failed }
+
+// What steps tell of a token that has passed.
+
+func (i *inspection) tellForm() string {
+	return fmt.Sprintf("a JWS in compact form, %d bytes, typ %s", len(i.token), orNone(i.form.Type))
+}
+
+func (i *inspection) tellIssuer() string { return "it is from the trusted issuer" }
+
+func (i *inspection) tellAlgorithm() string { return i.form.Algorithm }
+
+func (i *inspection) tellKeys() string {
+	return fmt.Sprintf("kid %s fits %d of the issuer's keys", orNone(i.form.KeyID), len(i.keys))
+}
+
+func (i *inspection) tellKind() string {
+	if i.form.Type == declaredType {
+		return "it declares that it is an access token"
+	}
+	return "nothing in it says that it is not an access token"
+}
+
+func (i *inspection) tellClaims() string {
+	return fmt.Sprintf("client %s, scope %s", orNone(i.claims.ClientID), orNone(i.claims.Scope.String()))
+}
+
+func (i *inspection) tellAudience() string { return "it is for this API" }
+
+func (i *inspection) tellTimes() string {
+	return fmt.Sprintf("it is good for another %s", i.claims.Expiry.Sub(i.now).Round(time.Second))
+}
+
+// orNone quotes a text that may be missing.
+func orNone(text string) string {
+	if text == "" {
+		return "none"
+	}
+	return strictjson.Excerpt(text)
+}
+
+// hints has the likely mistake behind each refusal.
+var hints = [...]struct {
+	err  error
+	hint string
+}{
+	{ErrOpaque, "the client has asked for no audience, so the issuer gave it a token for itself: ask for this API's"},
+	{ErrEncrypted, "the issuer encrypts tokens for this API, or gave the client one for itself: ask for this API's audience, and turn encryption off"},
+	{ErrIssuer, "compare Config.Issuer with the token's iss, to the last slash"},
+	{ErrAlgorithm, "if the issuer really signs so, name the algorithm in Config.Algorithms"},
+	{ErrUnknownKey, "the token is from another tenant or environment, or its key has been removed"},
+	{ErrSignature, "the token was altered on the way, or made by somebody else"},
+	{ErrIDToken, "the client has sent the ID Token: send the access token"},
+	{ErrTokenType, "the client has sent a token that is for something else: send the access token"},
+	{ErrAudience, "the client must ask for this API's audience; a client ID in aud means that it has asked for none, or sent an ID Token"},
+	{ErrExpired, "the client must get a new token; if it has, look at the clocks"},
+	{ErrNotYetValid, "the clocks of the issuer and this machine are apart"},
+	{ErrBound, "the client has asked for a token that is bound to a key (DPoP or mutual TLS): ask for a bearer token"},
+	{ErrMissingClaim, "the issuer must be set to the profile of RFC 9068, or Config.Profile must not ask for it"},
+	{ErrUnavailable, "this is not about the token: look at the issuer"},
+}
+
+// hint returns the likely mistake behind a refusal.
+func hint(refusal error) string {
+	for _, h := range hints {
+		if errors.Is(refusal, h.err) {
+			return h.hint
+		}
+	}
+	return ""
+}

@@ -1,0 +1,276 @@
+package claims
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/jws"
+	"github.com/bearerguard/bearerguard/internal/strictjson"
+	"github.com/bearerguard/bearerguard/jwks"
+)
+
+// A step is one check of a token.
+type step struct {
+	name string // for [Validator.Explain]
+	run  func(*inspection, context.Context) error
+
+	// Validate runs the steps one after the other, so that each may use what
+	// those before it have filled in. Explain goes on after a failure, with the
+	// steps that can: needs says what must have been filled in.
+	needs func(*inspection) bool
+
+	// passed tells what was found good, for Explain.
+	passed func(*inspection) string
+}
+
+// steps has the checks in the order in which they run.
+var steps = [...]step{
+	{"form", (*inspection).readForm, always, (*inspection).tellForm},
+	{"issuer", (*inspection).findIssuer, (*inspection).hasForm, (*inspection).tellIssuer},
+	{"algorithm", (*inspection).checkAlgorithm, (*inspection).isTrusted, (*inspection).tellAlgorithm},
+	{"key", (*inspection).findKeys, (*inspection).hasAlgorithm, (*inspection).tellKeys},
+	{"signature", (*inspection).checkSignature, (*inspection).hasKeys, nil},
+	{"kind", (*inspection).checkKind, (*inspection).hasForm, (*inspection).tellKind},
+	{"profile", (*inspection).checkProfile, (*inspection).hasIssuer, nil},
+	{"claims", (*inspection).readClaims, (*inspection).hasIssuer, (*inspection).tellClaims},
+	{"audience", (*inspection).checkAudience, (*inspection).hasClaims, (*inspection).tellAudience},
+	{"time", (*inspection).checkTimes, (*inspection).hasClaims, (*inspection).tellTimes},
+	{"binding", (*inspection).checkBinding, (*inspection).hasForm, nil},
+	{ownCheck, (*inspection).ask, (*inspection).isGood, nil},
+}
+
+const ownCheck = "own check"
+
+// An inspection is one token on its way through the steps.
+type inspection struct {
+	validator *Validator
+	token     string
+
+	form      jws.Compact
+	payload   strictjson.Object
+	issuer    *issuer // whose configuration is used …
+	trusted   bool    // … and the token is from it
+	algorithm bool    // its algorithm is accepted
+	keys      []*jwks.Key
+	now       time.Time
+	claims    *Claims
+
+	failed bool // a step has failed; Explain only
+}
+
+// readForm takes the token apart. Its size is looked at first, since decoding
+// costs by the byte.
+func (i *inspection) readForm(context.Context) error {
+	if i.validator.issuers == nil {
+		return fmt.Errorf("%w: the validator is a zero value; make one with NewValidator", ErrUnavailable)
+	}
+	if size := len(i.token); size > i.validator.maxSize {
+		return fmt.Errorf("%w: it has %d bytes, and %d are the most", ErrTooLarge, size, i.validator.maxSize)
+	}
+	form, err := jws.Parse(i.token)
+	if err != nil {
+		sentinel := ErrMalformed
+		for _, e := range formErrors {
+			if errors.Is(err, e.form) {
+				sentinel = e.sentinel
+			}
+		}
+		return fmt.Errorf("%w: %w", sentinel, err)
+	}
+	if len(form.KeyID) > jwks.MaxIDLength {
+		return fmt.Errorf("%w: its kid has %d bytes, and %d are the most", ErrMalformed, len(form.KeyID), jwks.MaxIDLength)
+	}
+	payload, err := strictjson.ParseObject(form.Payload)
+	if err != nil {
+		return fmt.Errorf("%w: its payload is %w", ErrMalformed, err)
+	}
+	i.form, i.payload = form, payload
+	return nil
+}
+
+// findIssuer picks the trusted issuer that the token says it is from. That is
+// all that is done with this unverified claim: it is a choice among what was
+// configured, and no address to ask (RFC 8725 §3.8, §3.10).
+func (i *inspection) findIssuer(context.Context) error {
+	value, ok := i.payload.Lookup("iss")
+	if !ok {
+		return fmt.Errorf("%w: it names no issuer", ErrIssuer)
+	}
+	name, ok := value.Text()
+	if !ok {
+		return wrongType("iss", value, "a string")
+	}
+	trusted, ok := i.validator.issuers[name]
+	if !ok {
+		return fmt.Errorf("%w: it says %s%s", ErrIssuer, strictjson.Excerpt(name), i.validator.trustedInstead(name))
+	}
+	i.issuer, i.trusted = trusted, true
+	return nil
+}
+
+// trustedInstead tells what is trusted instead of the issuer of that name, and of
+// the most common mistake.
+func (v *Validator) trustedInstead(name string) string {
+	if _, ok := v.issuers[name+"/"]; ok {
+		return ", which lacks the slash at the end of the configured one"
+	}
+	if without, had := strings.CutSuffix(name, "/"); had && v.issuers[without] != nil {
+		return ", which has a slash at the end that the configured one lacks"
+	}
+	if len(v.issuers) == 1 {
+		for trusted := range v.issuers {
+			return fmt.Sprintf(", and trusted is %q", trusted)
+		}
+	}
+	return ""
+}
+
+// checkAlgorithm leaves the choice of the algorithm to the configuration: a
+// token that could choose would choose "none" (RFC 8725 §3.1).
+func (i *inspection) checkAlgorithm(context.Context) error {
+	if slices.Contains(i.issuer.algorithms, i.form.Algorithm) {
+		i.algorithm = true
+		return nil
+	}
+	return fmt.Errorf("%w: it says %s, and accepted is %s",
+		ErrAlgorithm, strictjson.Excerpt(i.form.Algorithm), strings.Join(i.issuer.algorithms, ", "))
+}
+
+// findKeys asks the issuer's source for the keys that may have signed.
+func (i *inspection) findKeys(ctx context.Context) error {
+	keys, err := i.issuer.keys.Keys(ctx, i.form.Algorithm, i.form.KeyID)
+	switch {
+	case errors.Is(err, jwks.ErrUnknownKey) && !errors.Is(err, jwks.ErrUnavailable):
+		return fmt.Errorf("%w: %w", ErrUnknownKey, err)
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case len(keys) == 0:
+		return fmt.Errorf("%w: the source of keys returned neither a key nor an error", ErrUnavailable)
+	}
+	i.keys = keys
+	return nil
+}
+
+// checkSignature is where the token starts to be believed.
+func (i *inspection) checkSignature(context.Context) error {
+	input := []byte(i.form.SigningInput)
+	for _, key := range i.keys {
+		// A key is used with exactly one algorithm (RFC 8725 §3.1), also where
+		// somebody's own source forgot to look.
+		if key != nil && key.Algorithm() == i.form.Algorithm && key.Verify(input, i.form.Signature) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: no key of the issuer that fits has made it", ErrSignature)
+}
+
+// checkKind keeps out what the issuer has signed for another purpose.
+func (i *inspection) checkKind(context.Context) error {
+	return checkKind(i.form.Type, i.payload)
+}
+
+// checkProfile wants what the profile wants beyond a token that may be an access
+// token (RFC 9068 §2.1, §2.2; iss, aud and exp are asked for in any case).
+func (i *inspection) checkProfile(context.Context) error {
+	if i.issuer.profile != RFC9068 {
+		return nil
+	}
+	if i.form.Type != declaredType {
+		return fmt.Errorf("%w: its typ is %s, and RFC 9068 wants at+jwt", ErrTokenType, strictjson.Excerpt(i.form.Type))
+	}
+	for _, name := range [...]string{"sub", "client_id", "jti"} {
+		value, _ := i.payload.Lookup(name)
+		if text, _ := value.Text(); strings.TrimSpace(text) == "" {
+			return fmt.Errorf("%w: RFC 9068 wants %s", ErrMissingClaim, name)
+		}
+	}
+	if !i.payload.Has("iat") { // its type is looked at with the others'
+		return fmt.Errorf("%w: RFC 9068 wants iat", ErrMissingClaim)
+	}
+	return nil
+}
+
+// readClaims gives the registered claims their types. Time is read here, after
+// the wait for keys.
+func (i *inspection) readClaims(context.Context) error {
+	c, err := newClaims(i.payload, i.issuer.scopeClaims)
+	if err != nil {
+		return err
+	}
+	i.claims, i.now = c, time.Now()
+	return nil
+}
+
+// checkAudience wants this API's identifier among the token's audiences, code
+// point by code point (RFC 7519 §7.3): a prefix or a slash more is another API.
+func (i *inspection) checkAudience(context.Context) error {
+	for _, identifier := range i.issuer.audiences {
+		if slices.Contains(i.claims.Audience, identifier) {
+			return nil
+		}
+	}
+	switch audience, own := i.claims.Audience, i.issuer.audiences[0]; {
+	case len(audience) == 0:
+		hint := ""
+		if i.payload.Has("token_use") {
+			hint = " (with Cognito, by resource binding)"
+		}
+		return fmt.Errorf("%w: it has none: the client must ask for the audience %q%s", ErrAudience, own, hint)
+	default:
+		const most = 4
+		found := make([]string, 0, most)
+		for _, name := range audience[:min(len(audience), most)] {
+			found = append(found, strictjson.Excerpt(name))
+		}
+		if len(audience) > most {
+			found = append(found, fmt.Sprintf("and %d more", len(audience)-most))
+		}
+		return fmt.Errorf("%w: %s, and this API is %q", ErrAudience, strings.Join(found, ", "), own)
+	}
+}
+
+// checkTimes wants now to be within the token's life, give or take the leeway.
+func (i *inspection) checkTimes(context.Context) error {
+	leeway := i.issuer.leeway
+	switch c := i.claims; {
+	case c.Expiry.IsZero():
+		return fmt.Errorf("%w: it does not say when (exp is missing)", ErrExpired)
+	case !i.now.Before(c.Expiry.Add(leeway)): // strictly before (RFC 7519 §4.1.4)
+		return fmt.Errorf("%w: at %s, %s ago", ErrExpired, c.Expiry.UTC().Format(time.RFC3339), i.now.Sub(c.Expiry).Round(time.Second))
+	case i.now.Add(leeway).Before(c.NotBefore):
+		return fmt.Errorf("%w: not before %s, in %s", ErrNotYetValid, c.NotBefore.UTC().Format(time.RFC3339), c.NotBefore.Sub(i.now).Round(time.Second))
+	case i.now.Add(leeway).Before(c.IssuedAt):
+		return fmt.Errorf("%w: it was issued at %s, in %s: a clock is wrong", ErrNotYetValid, c.IssuedAt.UTC().Format(time.RFC3339), c.IssuedAt.Sub(i.now).Round(time.Second))
+	}
+	return nil
+}
+
+// checkBinding refuses a token that only the holder of some key may use: as a
+// bearer token, it comes from whoever has it (RFC 9449 §7.2).
+func (i *inspection) checkBinding(context.Context) error {
+	if i.payload.Has("cnf") {
+		return ErrBound
+	}
+	return nil
+}
+
+// ask asks the user's own check, the last.
+func (i *inspection) ask(ctx context.Context) error {
+	if i.issuer.check == nil {
+		return nil
+	}
+	err := i.issuer.check(ctx, i.claims)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrUnavailable), errors.Is(err, jwks.ErrUnavailable),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	default:
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+}
