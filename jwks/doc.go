@@ -39,8 +39,8 @@
 // while the issuer can be reached.
 //
 //	the last fetch …   while there may be no fetch, an unknown key ID is
-//	succeeded          [ErrUnknownKey]: the token is refused
-//	failed             [ErrUnavailable]: nobody can say
+//	succeeded          ErrUnknownKey: the token is refused
+//	failed             ErrUnavailable: nobody can say
 //
 // # What is believed
 //
