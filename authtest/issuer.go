@@ -127,7 +127,8 @@ func (i *Issuer) KeySetURL() string { return i.core.KeySetURL() }
 
 // Validator returns a validator for the issuer's access tokens with that
 // audience. It finds the keys by discovery, as in production. The audience of
-// the first call is that of tokens which do not say otherwise.
+// the first call is that of tokens which do not say otherwise. For a validator with
+// a leeway, a profile or a check of its own, see [Issuer.HTTPClient].
 func (i *Issuer) Validator(audience string, options ...claims.Option) *claims.Validator {
 	keys, err := jwks.NewRemote(jwks.Config{Issuer: i.URL(), Client: i.client})
 	if err != nil {

@@ -248,6 +248,7 @@ func TestListsThatCannotBeMeant(t *testing.T) {
 		{"HMAC", func(c *claims.Config) { c.Algorithms = []string{"HS256"} }, `Config.Algorithms has "HS256": it must be one of ES256`},
 		{"an algorithm in other letters", func(c *claims.Config) { c.Algorithms = []string{"rs256"} }, "it must be one of"},
 		{"no scope claims", func(c *claims.Config) { c.ScopeClaims = []string{} }, "leave it nil for scope and scp"},
+		{"scope claims in one string", func(c *claims.Config) { c.ScopeClaims = []string{"scope permissions"} }, "which is no claim's name"},
 		{"a scope claim with white space", func(c *claims.Config) { c.ScopeClaims = []string{" scope"} }, "which is no claim's name"},
 		{"an empty scope claim", func(c *claims.Config) { c.ScopeClaims = []string{"scope", ""} }, "leave it nil for scope and scp"},
 		{"an unknown profile", func(c *claims.Config) { c.Profile = 7 }, "it must be AnyProfile or RFC9068"},

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/bearerguard/bearerguard/authtest"
 	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/jwks"
 )
 
 func ExampleNewValidator() {
@@ -42,25 +44,30 @@ func ExampleValidator_Validate() {
 	// true claims: the token is an ID Token, not an access token: it has nonce
 }
 
-// A readiness page: the API can do its work unless there is no key set to serve
-// from.
+// A readiness probe: the API is ready while there is a key set to serve from. Where
+// there is none it fetches, since no request that could is let through to the API.
 func ExampleValidator_Status() {
 	t := new(testing.T)
 	issuer := authtest.NewIssuer(t)
 	validator := issuer.Validator("https://example.com/health-api")
-	tell := func() {
-		for _, status := range validator.Status() {
-			fmt.Println(status.State, status.Phase, len(status.Keys))
+	ready := func(ctx context.Context) bool {
+		notReady := func(s jwks.Status) bool { return s.State == jwks.NotReady }
+		if !slices.ContainsFunc(validator.Status(), notReady) {
+			return true
 		}
+		return validator.Warm(ctx) == nil
 	}
-	tell()
-	if err := validator.Warm(context.Background()); err != nil {
-		fmt.Println(err)
-	}
-	tell()
+
+	issuer.SetDown(true)
+	fmt.Println(ready(context.Background()))
+	issuer.SetDown(false)
+	fmt.Println(ready(context.Background()))
+	issuer.SetDown(true) // an outage, with keys to serve from
+	fmt.Println(ready(context.Background()))
 	// Output:
-	// not ready none 0
-	// ready fresh 1
+	// false
+	// true
+	// true
 }
 
 // All checks at once, for tools that tell a developer why a token is refused.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/strictjson"
+	"github.com/bearerguard/bearerguard/jwks"
 )
 
 // A Report tells how a token fared in every check.
@@ -57,9 +59,9 @@ const (
 // why a token is refused. It decides nothing: what it says after a failed
 // signature is about a token that anyone may have written.
 //
-// Where the issuer is not the trusted one and only one is configured, the checks
-// of the claims go by its configuration. Config.Check is asked only about a token
-// that is otherwise good.
+// Where the token is from another issuer, its claims are checked by this
+// configuration all the same. [Config].Check is asked only about a token that is
+// otherwise good.
 func (v *Validator) Explain(ctx context.Context, token string) Report {
 	i := &inspection{validator: v, token: token}
 	var report Report
@@ -75,9 +77,7 @@ func (v *Validator) Explain(ctx context.Context, token string) Report {
 		if check.Err != nil {
 			check.Outcome = Failed
 			check.Detail = strings.TrimPrefix(check.Err.Error(), "claims: ")
-			if s.name != ownCheck {
-				check.Hint = hint(check.Err) // of one's own check, nothing is known here
-			}
+			check.Hint = i.hint(s.name, check.Err)
 			if !i.failed {
 				report.Err = check.Err
 			}
@@ -132,7 +132,29 @@ func (i *inspection) tellClaims() string {
 func (i *inspection) tellAudience() string { return "it is for this API" }
 
 func (i *inspection) tellTimes() string {
-	return fmt.Sprintf("it is good for another %s", i.claims.Expiry.Sub(i.now).Round(time.Second))
+	left := i.claims.Expiry.Sub(i.now).Round(time.Second)
+	if left < 0 {
+		return fmt.Sprintf("it expired %s ago, within the leeway of %s", -left, i.issuer.leeway)
+	}
+	return fmt.Sprintf("it is good for another %s", left)
+}
+
+func (i *inspection) tellSignature() string {
+	return "it was made with the issuer's key over this token"
+}
+
+func (i *inspection) tellProfile() string {
+	if i.issuer.profile == AnyProfile {
+		return "none is configured"
+	}
+	return "it keeps to RFC 9068"
+}
+
+func (i *inspection) tellOwnCheck() string {
+	if i.issuer.check == nil {
+		return "none is configured"
+	}
+	return "it has nothing against the token"
 }
 
 // orNone quotes a text that may be missing.
@@ -164,10 +186,20 @@ var hints = [...]struct {
 	{ErrUnavailable, "this is not about the token: look at the issuer"},
 }
 
-// hint returns the likely mistake behind a refusal.
-func hint(refusal error) string {
+// hint returns the likely mistake behind the failure of a step.
+func (i *inspection) hint(step string, failure error) string {
+	switch {
+	case step == ownCheck:
+		return "" // of one's own check, nothing is known here
+	case errors.Is(failure, ErrMalformed) && strings.ContainsAny(i.token, " \t\r\n\"'"):
+		return "give the token alone: no Bearer, no quotes, no line break"
+	case errors.Is(failure, ErrAlgorithm) && !slices.Contains(jwks.Algorithms(), i.form.Algorithm):
+		return "this algorithm is never accepted: have the issuer sign with RS256"
+	case step == profile:
+		failure = ErrMissingClaim
+	}
 	for _, h := range hints {
-		if errors.Is(refusal, h.err) {
+		if errors.Is(failure, h.err) {
 			return h.hint
 		}
 	}

@@ -91,14 +91,14 @@ func TestExplainSaysWhatItFound(t *testing.T) {
 			"issuer: it is from the trusted issuer",
 			"algorithm: RS256",
 			`key: kid "key-1" fits 1 of the issuer's keys`,
-			"signature: ",
+			"signature: it was made with the issuer's key over this token",
 			"kind: it declares that it is an access token",
-			"profile: ",
+			"profile: none is configured",
 			`claims: client "client-1", scope "read:patients"`,
 			"audience: it is for this API",
 			"time: it is good for another 1h0m0s",
 			"binding: ",
-			"own check: ",
+			"own check: none is configured",
 		}, details)
 	})
 }
@@ -126,6 +126,10 @@ func TestExplainHintsAtTheMistake(t *testing.T) {
 		{configured(t, func(c *claims.Config) { c.Profile = claims.RFC9068 }), sign(goodHeader, payload(set{"jti": nil})), "profile of RFC 9068"},
 		{configured(t, func(c *claims.Config) { c.Keys = unavailable }), sign(goodHeader, payload(nil)), "not about the token"},
 		{newValidator(t), "", ""},
+		{newValidator(t), sign(goodHeader, payload(nil)) + "\n", "give the token alone"},
+		{newValidator(t), "Bearer " + sign(goodHeader, payload(nil)), "give the token alone"},
+		{newValidator(t), sign(`{"alg":"HS256"}`, payload(nil)), "never accepted"},
+		{configured(t, func(c *claims.Config) { c.Profile = claims.RFC9068 }), sign(plainHeader, payload(nil)), "profile of RFC 9068"},
 		{configured(t, func(c *claims.Config) {
 			c.Check = func(context.Context, *claims.Claims) error { return claims.ErrExpired }
 		}), sign(goodHeader, payload(nil)), ""},
@@ -142,6 +146,15 @@ func TestExplainHintsAtTheMistake(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestExplainTellsOfTheLeeway(t *testing.T) {
+	trustedKey()
+	synctest.Test(t, func(t *testing.T) {
+		report := newValidator(t).Explain(t.Context(), sign(goodHeader, payload(set{"exp": time.Now().Unix() - 11})))
+		require.NoError(t, report.Err)
+		require.Equal(t, "it expired 11s ago, within the leeway of 30s", report.Checks[9].Detail)
+	})
 }
 
 func TestExplainWithAZeroValidator(t *testing.T) {

@@ -33,17 +33,21 @@ var steps = [...]step{
 	{"issuer", (*inspection).findIssuer, (*inspection).hasForm, (*inspection).tellIssuer},
 	{"algorithm", (*inspection).checkAlgorithm, (*inspection).isTrusted, (*inspection).tellAlgorithm},
 	{"key", (*inspection).findKeys, (*inspection).hasAlgorithm, (*inspection).tellKeys},
-	{"signature", (*inspection).checkSignature, (*inspection).hasKeys, nil},
+	{"signature", (*inspection).checkSignature, (*inspection).hasKeys, (*inspection).tellSignature},
 	{"kind", (*inspection).checkKind, (*inspection).hasForm, (*inspection).tellKind},
-	{"profile", (*inspection).checkProfile, (*inspection).hasIssuer, nil},
+	{profile, (*inspection).checkProfile, (*inspection).hasIssuer, (*inspection).tellProfile},
 	{"claims", (*inspection).readClaims, (*inspection).hasIssuer, (*inspection).tellClaims},
 	{"audience", (*inspection).checkAudience, (*inspection).hasClaims, (*inspection).tellAudience},
 	{"time", (*inspection).checkTimes, (*inspection).hasClaims, (*inspection).tellTimes},
 	{"binding", (*inspection).checkBinding, (*inspection).hasForm, nil},
-	{ownCheck, (*inspection).ask, (*inspection).isGood, nil},
+	{ownCheck, (*inspection).ask, (*inspection).isGood, (*inspection).tellOwnCheck},
 }
 
-const ownCheck = "own check"
+// Names of steps that Explain knows more about.
+const (
+	profile  = "profile"
+	ownCheck = "own check"
+)
 
 // An inspection is one token on its way through the steps.
 type inspection struct {
@@ -136,7 +140,7 @@ func (i *inspection) checkAlgorithm(context.Context) error {
 		i.algorithm = true
 		return nil
 	}
-	return fmt.Errorf("%w: it says %s, and accepted is %s",
+	return fmt.Errorf("%w: it says %s; accepted: %s",
 		ErrAlgorithm, strictjson.Excerpt(i.form.Algorithm), strings.Join(i.issuer.algorithms, ", "))
 }
 
@@ -180,7 +184,7 @@ func (i *inspection) checkProfile(context.Context) error {
 		return nil
 	}
 	if i.form.Type != declaredType {
-		return fmt.Errorf("%w: its typ is %s, and RFC 9068 wants at+jwt", ErrTokenType, strictjson.Excerpt(i.form.Type))
+		return fmt.Errorf("%w: its typ is %s, and RFC 9068 wants at+jwt", ErrTokenType, orNone(i.form.Type))
 	}
 	for _, name := range [...]string{"sub", "client_id", "jti"} {
 		value, _ := i.payload.Lookup(name)
@@ -265,9 +269,9 @@ func (i *inspection) ask(ctx context.Context) error {
 	}
 	err := i.issuer.check(ctx, i.claims)
 	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, ErrUnavailable), errors.Is(err, jwks.ErrUnavailable),
+	case err == nil, errors.Is(err, ErrUnavailable):
+		return err
+	case errors.Is(err, jwks.ErrUnavailable),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	default:

@@ -47,11 +47,14 @@ type Config struct {
 	Profile Profile
 
 	// ScopeClaims are the names of the claims that have a token's scopes, each a
-	// list in one string or an array of strings; all of them count. Nil means
-	// "scope" and "scp". "permissions" adds Auth0's RBAC permissions, "roles"
-	// Entra ID's app roles. ID Tokens have roles too, and a bare one may not be
-	// recognised (see the package doc): ask for roles only if no client has the
-	// API's identifier as its ID, or with the profile [RFC9068].
+	// list in one string or an array of strings; all of them count. They are
+	// claims of the token itself, not paths into one. Nil means "scope" and
+	// "scp"; a list takes the place of these. With Auth0's RBAC permissions it is
+	// {"scope", "permissions"}, with Entra ID's app roles {"scp", "roles"}.
+	//
+	// ID Tokens have roles too, and a bare one may not be recognised (see the
+	// package doc): ask for roles only if no client has the API's identifier as
+	// its ID, or with the profile [RFC9068].
 	ScopeClaims []string
 
 	// Leeway is how far the clocks of this machine and the issuer may be apart.
@@ -60,10 +63,14 @@ type Config struct {
 	Leeway time.Duration
 
 	// Check is asked last, about claims that are otherwise good: for rules of
-	// one's own, such as a list of revoked token IDs. An error refuses the token
-	// and is wrapped beside [ErrRefused]; or beside [ErrUnavailable], where it
-	// wraps that, jwks.ErrUnavailable or the end of a context. It is called on the request's goroutine, under no lock, and must not
-	// keep or change the claims. Nil means that there is nothing more to check.
+	// one's own, such as a list of revoked token IDs. What it returns decides:
+	// nil lets the token in. An error that wraps [ErrUnavailable],
+	// jwks.ErrUnavailable or the end of a context means that it cannot say: 503.
+	// Any other error refuses the token (401) and is wrapped beside [ErrRefused].
+	// So wrap ErrUnavailable where your list cannot be reached.
+	//
+	// It is called on the request's goroutine, under no lock, and must not keep
+	// or change the claims. Nil means that there is nothing more to check.
 	Check func(context.Context, *Claims) error
 }
 
@@ -77,8 +84,9 @@ const (
 
 	// RFC9068 takes only tokens that keep to RFC 9068: they declare the type
 	// at+jwt, and have sub, client_id, iat and jti. With it, no ID Token can be
-	// taken for an access token, however bare it is. Some servers declare the
-	// type and leave out one of the claims; their tokens are refused.
+	// taken for an access token, however bare it is. It is for authorization
+	// servers that do so (Auth0: the API's token profile RFC 9068). Some declare
+	// the type and leave out one of the claims; their tokens are refused.
 	RFC9068
 )
 
@@ -231,7 +239,7 @@ func (i *issuer) complain() error {
 		return errors.New("Config.ScopeClaims is empty: leave it nil for scope and scp")
 	}
 	for _, name := range i.scopeClaims {
-		if name == "" || strings.TrimSpace(name) != name {
+		if name == "" || strings.ContainsAny(name, " \t\r\n") {
 			return fmt.Errorf("Config.ScopeClaims has %q, which is no claim's name: leave it nil for scope and scp", name)
 		}
 	}
@@ -247,8 +255,8 @@ func (i *issuer) complain() error {
 // a [jwks.Remote] has one; another source needs no warming. The error wraps
 // [ErrUnavailable] and says what came back.
 //
-// Call it once, at the start. It is not for a readiness probe: it fails while
-// the issuer is down, although the last good keys still serve. See
+// Call it at the start. Its error is no answer for a readiness probe: it fails
+// while the issuer is down, although the last good keys still serve. See
 // [Validator.Status].
 func (v *Validator) Warm(ctx context.Context) error {
 	var errs []error
@@ -264,8 +272,14 @@ func (v *Validator) Warm(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Status tells what the key sources know, for a readiness page: of those with a
-// method Status() jwks.Status, as a [jwks.Remote] has. It never fetches.
+// Status returns the status of the key source, for a readiness page, where it has
+// one: a method Status() jwks.Status, as a [jwks.Remote] has. Pinned keys have none
+// and are always ready. It never fetches.
+//
+// A Remote fetches only when it is asked for keys. So a probe that keeps requests
+// away while the state is jwks.NotReady must call [Validator.Warm] then, or nothing
+// ever will: see the example. jwks.Degraded is ready, since there are keys to serve
+// from.
 func (v *Validator) Status() []jwks.Status {
 	var all []jwks.Status
 	for _, name := range slices.Sorted(maps.Keys(v.issuers)) {

@@ -254,10 +254,11 @@ func TestNumbersThatDoNotFitTogetherAreRefused(t *testing.T) {
 		config jwks.Config
 		says   string
 	}{
-		{"refreshed after it is overdue", jwks.Config{RefreshAfter: 16 * time.Minute}, "the ages of Config are out of order: RefreshAfter 16m0s, OverdueAfter 15m0s"},
-		{"overdue before it is refreshed", jwks.Config{OverdueAfter: time.Minute}, "the ages of Config are out of order: RefreshAfter 5m0s, OverdueAfter 1m0s"},
+		{"refreshed after it is overdue", jwks.Config{RefreshAfter: 16 * time.Minute}, "the ages of Config are out of order, defaults included: RefreshAfter 16m0s, OverdueAfter 15m0s"},
+		{"overdue before it is refreshed", jwks.Config{OverdueAfter: time.Minute}, "the ages of Config are out of order, defaults included: RefreshAfter 5m0s, OverdueAfter 1m0s"},
 		{"overdue after it expires", jwks.Config{OverdueAfter: 25 * time.Hour}, "OverdueAfter 25h0m0s, ExpireAfter 24h0m0s"},
-		{"a least pause above the most", jwks.Config{RetryMin: 3, RetryMax: 2}, "Config.RetryMin is 3ns, which is more than RetryMax, 2ns"},
+		{"a least pause above the most", jwks.Config{RetryMin: 3 * time.Second, RetryMax: 2 * time.Second}, "Config.RetryMin is 3s, which is more than RetryMax, 2s"},
+		{"nanoseconds by mistake", jwks.Config{RefreshAfter: 30}, "Config.RefreshAfter is 30ns: a Duration counts nanoseconds; write 30 * time.Second"},
 		{"a least pause above the default", jwks.Config{RetryMin: 16 * time.Second}, "Config.RetryMin is 16s, which is more than RetryMax, 15s"},
 		{"a greatest pause below the default", jwks.Config{RetryMax: time.Millisecond}, "Config.RetryMin is 1s, which is more than RetryMax, 1ms"},
 		{"jitter that is no number", jwks.Config{Jitter: math.NaN()}, "Config.Jitter is NaN: it is a part from 0 to 0.5, or NoJitter"},
@@ -283,9 +284,9 @@ func TestNumbersAtTheEdgeAreAccepted(t *testing.T) {
 	for _, config := range []jwks.Config{
 		{RetryMin: 15 * time.Second},
 		{RetryMax: time.Second},
-		{RetryAfterMax: 1},
+		{RetryAfterMax: time.Microsecond},
 		{RefreshWait: time.Hour},
-		{UnknownKeyBurst: math.MaxInt, UnknownKeyInterval: 1},
+		{UnknownKeyBurst: math.MaxInt, UnknownKeyInterval: time.Microsecond},
 		{Jitter: 0.5},
 		{Jitter: math.SmallestNonzeroFloat64},
 		{Jitter: math.Copysign(0, -1)},

@@ -21,7 +21,8 @@ type Event struct {
 	URL    string
 
 	// Added and Removed are the keys that the set has now and had not before,
-	// and the other way round. On the first success, all keys are added.
+	// and the other way round. On the first success, all keys are added, but those
+	// of [Config.Initial].
 	Added   []KeyInfo
 	Removed []KeyInfo
 

@@ -214,6 +214,6 @@ func vetPublic(public crypto.PublicKey) (crypto.PublicKey, error) {
 		}
 		return slices.Clone(key), nil
 	default:
-		return nil, fmt.Errorf("a key of type %T is no public key that is known here", public)
+		return nil, fmt.Errorf("a key of type %T is none that is known here: give an *rsa.PublicKey, an *ecdsa.PublicKey or an ed25519.PublicKey", public)
 	}
 }

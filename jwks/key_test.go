@@ -223,11 +223,11 @@ func TestAKeyThatMustNotBeUsedCannotBePinned(t *testing.T) {
 		{"another case", "rs256", r, `algorithm "rs256" is none of the asymmetric ones`},
 		{"for encryption", "RSA-OAEP", r, `algorithm "RSA-OAEP" is none of the asymmetric ones`},
 
-		{"nil", "RS256", nil, "is no public key that is known here"},
-		{"a secret", "RS256", []byte("secret"), "is no public key that is known here"},
-		{"a private key", "RS256", rsaKey(), "is no public key that is known here"},
-		{"no pointer", "RS256", *r, "is no public key that is known here"},
-		{"a key for agreement", "EdDSA", x25519.PublicKey(), "is no public key that is known here"},
+		{"nil", "RS256", nil, "is none that is known here: give an *rsa.PublicKey"},
+		{"a secret", "RS256", []byte("secret"), "is none that is known here: give an *rsa.PublicKey"},
+		{"a private key", "RS256", rsaKey(), "is none that is known here: give an *rsa.PublicKey"},
+		{"no pointer", "RS256", *r, "is none that is known here: give an *rsa.PublicKey"},
+		{"a key for agreement", "EdDSA", x25519.PublicKey(), "is none that is known here: give an *rsa.PublicKey"},
 
 		{"RSA for ECDSA", "ES256", r, "does not fit the algorithm ES256"},
 		{"RSA for EdDSA", "EdDSA", r, "does not fit the algorithm EdDSA"},

@@ -34,10 +34,10 @@ type Config struct {
 	// connection kept open.
 	Client *http.Client
 
-	// Initial is a set to begin with, such as one that was saved before: so that
-	// an API that starts while its issuer is down can serve. It is stale from the
-	// first moment, and expires as if it had been fetched at the start. Nil means
-	// that the first request waits for a fetch.
+	// Initial is a set to begin with, so that an API that starts while its issuer
+	// is down can serve: keep the text of the issuer's key set, and read it with
+	// [ParseSet]. It is stale from the first moment, and expires as if it had been
+	// fetched at the start. Nil means that the first request waits for a fetch.
 	Initial *Set
 
 	// RefreshAfter is the age from which a key set is stale: still served, and
@@ -56,7 +56,7 @@ type Config struct {
 	// which an outage of the issuer is survived. Zero means 24 hours.
 	ExpireAfter time.Duration
 
-	// Jitter is by which part RefreshAfter and OverdueAfter are longer or shorter
+	// Jitter is the fraction by which RefreshAfter and OverdueAfter are longer or shorter
 	// at random, anew for each set, so that replicas do not fetch in step. Zero
 	// means 0.1, [NoJitter] none; 0.5 is the most.
 	Jitter float64
@@ -87,8 +87,8 @@ type Config struct {
 	UnknownKeyInterval time.Duration
 
 	// RediscoverAfter is the age from which the issuer's metadata are asked for
-	// again; they are also when a fetch has failed, and when two in a row were for
-	// unknown keys. Zero means 24 hours.
+	// again; they are as well when a fetch has failed, and when two in a row were
+	// for unknown keys. Zero means 24 hours.
 	RediscoverAfter time.Duration
 
 	// MaxSize is how many bytes the key set or the metadata may have, after
@@ -97,9 +97,10 @@ type Config struct {
 	MaxSize int64
 	MaxKeys int
 
-	// Logger is told of each change: keys added and removed, keys that cannot be
-	// used, failure and recovery; a failure that goes on only at debug level. Nil
-	// means that nothing is logged.
+	// Logger is told of each change: keys added and removed and recovery at info
+	// level, a failure when it begins and keys that cannot be used at warning
+	// level; what goes on as before at debug level. Nil means that nothing is
+	// logged.
 	Logger *slog.Logger
 
 	// OnEvent is called after each fetch, one call after the other, on a
@@ -162,7 +163,7 @@ func (c *Config) complete() error {
 	}
 	switch {
 	case c.RefreshAfter > c.OverdueAfter || c.OverdueAfter > c.ExpireAfter:
-		return fmt.Errorf("the ages of Config are out of order: RefreshAfter %v, OverdueAfter %v, ExpireAfter %v",
+		return fmt.Errorf("the ages of Config are out of order, defaults included: RefreshAfter %v, OverdueAfter %v, ExpireAfter %v: set those that follow too",
 			c.RefreshAfter, c.OverdueAfter, c.ExpireAfter)
 	case c.RetryMin > c.RetryMax:
 		return fmt.Errorf("Config.RetryMin is %v, which is more than RetryMax, %v", c.RetryMin, c.RetryMax)
@@ -179,6 +180,9 @@ func orDefault[N time.Duration | int | int64](name string, value *N, zero N) err
 	if *value < 0 {
 		return fmt.Errorf("%s is negative: %v (leave it zero for the default)", "Config."+name, *value)
 	}
+	if duration, is := any(*value).(time.Duration); is && 0 < duration && duration < time.Microsecond {
+		return fmt.Errorf("%s is %v: a Duration counts nanoseconds; write 30 * time.Second", "Config."+name, duration)
+	}
 	if *value == 0 {
 		*value = zero
 	}
@@ -187,7 +191,8 @@ func orDefault[N time.Duration | int | int64](name string, value *N, zero N) err
 
 // A Remote is a [Source] that fetches the key set of one issuer and remembers
 // it. It starts no goroutine but those of fetches in flight, and there is
-// nothing to close. The package doc says what a request sees.
+// nothing to close. The package doc says what a request sees. Make one with
+// [NewRemote]; the zero value has no keys and cannot fetch any.
 type Remote struct {
 	config  Config
 	fetches fetches
@@ -250,6 +255,9 @@ func (r *Remote) Issuer() string { return r.config.Issuer }
 // since it fails while the issuer is down, although the last good set serves:
 // see [Remote.Status].
 func (r *Remote) Warm(ctx context.Context) error {
+	if err := r.made(); err != nil {
+		return err
+	}
 	if _, phase, _ := r.look(); phase == fresh {
 		return nil
 	}
@@ -258,6 +266,9 @@ func (r *Remote) Warm(ctx context.Context) error {
 
 // Keys implements [Source].
 func (r *Remote) Keys(ctx context.Context, alg, kid string) ([]*Key, error) {
+	if err := r.made(); err != nil {
+		return nil, err
+	}
 	s, err := r.usable(ctx)
 	if err != nil {
 		return nil, err
@@ -284,6 +295,14 @@ func (r *Remote) Keys(ctx context.Context, alg, kid string) ([]*Key, error) {
 		}
 	}
 	return keys, err
+}
+
+// made returns an error for a zero Remote.
+func (r *Remote) made() error {
+	if r.fetches.fetch == nil {
+		return unavailable(errors.New("the Remote is a zero value; make one with NewRemote"))
+	}
+	return nil
 }
 
 // look returns the latest snapshot and what its age means.

@@ -73,7 +73,7 @@ func TestASourceThatCouldWorkIsAccepted(t *testing.T) {
 		{"http to this machine by IPv6", jwks.Config{URL: "http://[::1]:8080/keys"}},
 		{"http to this machine by name", jwks.Config{Issuer: "http://localhost:8080/"}},
 		{"http where it is allowed", jwks.Config{Issuer: "http://issuer.test/", InsecureHTTP: true}},
-		{"all ages the same", jwks.Config{URL: "https://issuer.example/", RefreshAfter: 1, OverdueAfter: 1, ExpireAfter: 1}},
+		{"all ages the same", jwks.Config{URL: "https://issuer.example/", RefreshAfter: time.Second, OverdueAfter: time.Second, ExpireAfter: time.Second}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -148,6 +148,15 @@ func TestTheKeysOfAnIssuerVerifyItsTokens(t *testing.T) {
 		dot := strings.LastIndexByte(token, '.')
 		require.True(t, keys[0].Verify([]byte(token[:dot]), decode(token[dot+1:])))
 	})
+}
+
+func TestTheZeroRemoteHasNoKeys(t *testing.T) {
+	var remote jwks.Remote
+	_, err := remote.Keys(t.Context(), "RS256", "k")
+	require.ErrorIs(t, err, jwks.ErrUnavailable)
+	require.ErrorContains(t, err, "make one with NewRemote")
+	require.ErrorIs(t, remote.Warm(t.Context()), jwks.ErrUnavailable)
+	require.Equal(t, jwks.NotReady, remote.Status().State)
 }
 
 func TestNothingIsFetchedBeforeTheFirstUse(t *testing.T) {

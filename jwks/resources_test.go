@@ -165,7 +165,7 @@ func hangingAfterFirst(t testing.TB, keys ...any) *jwks.Remote {
 	first := true
 	remote, err := jwks.NewRemote(jwks.Config{
 		URL: keysURL, Jitter: jwks.NoJitter,
-		RefreshAfter: 1, OverdueAfter: time.Hour, FetchTimeout: time.Hour,
+		RefreshAfter: time.Microsecond, OverdueAfter: time.Hour, FetchTimeout: time.Hour,
 		Client: client(func(r *http.Request) (*http.Response, error) {
 			if first {
 				first = false
@@ -178,9 +178,16 @@ func hangingAfterFirst(t testing.TB, keys ...any) *jwks.Remote {
 	})
 	require.NoError(t, err)
 	require.NoError(t, remote.Warm(t.Context()))
-	_, err = remote.Keys(t.Context(), "RS256", "0")
-	require.NoError(t, err)
-	<-hanging
+	for began := false; !began; {
+		_, err = remote.Keys(t.Context(), "RS256", "0")
+		require.NoError(t, err)
+		select {
+		case <-hanging:
+			began = true
+		default:
+			runtime.Gosched()
+		}
+	}
 	t.Cleanup(func() {
 		close(stop)
 		require.Eventually(t, func() bool { return remote.Status().Counts.Failures == 1 }, time.Minute, time.Millisecond)

@@ -34,6 +34,11 @@ type Set struct {
 	LeftOut []LeftOut // those that cannot, and why
 }
 
+// MarshalJSON returns an error: a Set does not have all that its document says.
+func (Set) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("jwks: a Set cannot be written as JSON: keep the text that it was read from")
+}
+
 // LeftOut tells of a key that a set lists and that is not used.
 type LeftOut struct {
 	Position int    // where it stands in the set; the first is 0
@@ -77,6 +82,9 @@ func parseSet(text string, limits limits) (*Set, error) {
 	}
 	member, ok := document.Lookup("keys")
 	if !ok {
+		if document.Has("jwks_uri") {
+			return nil, fmt.Errorf(`%w: it has no member "keys"; it is an issuer's metadata: set Config.Issuer instead of URL`, ErrSet)
+		}
 		return nil, fmt.Errorf(`%w: it has no member "keys"`, ErrSet)
 	}
 	entries, ok := member.Elements()

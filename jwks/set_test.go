@@ -298,6 +298,19 @@ func TestOtherMembersOfASetAreIgnored(t *testing.T) {
 	require.Len(t, set.Keys, 1)
 }
 
+func TestASetIsNoJSON(t *testing.T) {
+	set, err := jwks.ParseSet(setOf(rsaJWK))
+	require.NoError(t, err)
+	_, err = json.Marshal(set)
+	require.ErrorContains(t, err, "keep the text that it was read from")
+}
+
+func TestMetadataAreNoSet(t *testing.T) {
+	_, err := jwks.ParseSet([]byte(`{"issuer":"https://issuer.example/","jwks_uri":"https://issuer.example/keys"}`))
+	require.ErrorIs(t, err, jwks.ErrSet)
+	require.ErrorContains(t, err, "set Config.Issuer instead of URL")
+}
+
 func TestASetHasOneMiBAtMost(t *testing.T) {
 	text := setOf(ecJWK)
 	text = append(text, bytes.Repeat([]byte(" "), 1<<20-len(text))...)

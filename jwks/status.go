@@ -28,7 +28,8 @@ type Status struct {
 	LeftOut []LeftOut
 
 	// Fetched is when the issuer has last said what its keys are, Age how long
-	// ago that is. Both are zero where it never has.
+	// ago that is. Both are zero where it never has, also while [Config.Initial]
+	// serves.
 	Fetched time.Time
 	Age     time.Duration
 
@@ -48,7 +49,7 @@ type State string
 
 // The states of a [Remote].
 const (
-	Ready    State = "ready"     // there is a set that may be used, and the last fetch succeeded
+	Ready    State = "ready"     // there is a set that may be used, and the last fetch, if any, succeeded
 	Degraded State = "degraded"  // there is a set that may be used, and the last fetch failed
 	NotReady State = "not ready" // there is no set that may be used
 )

@@ -325,7 +325,7 @@ func TestTheStatusFitsTogetherWhileFetchesAreUnderWay(t *testing.T) {
 	const bad = 3 // each third fetch fails
 	var asked atomic.Int32
 	remote := newRemote(t, jwks.Config{
-		URL: keysURL, RefreshAfter: 1, // always stale
+		URL: keysURL, RefreshAfter: time.Microsecond, // as good as always stale
 		Client: client(func(r *http.Request) (*http.Response, error) {
 			if n := asked.Add(1); n%bad != 0 {
 				return keySet(r, ecJWK, other(uint(n%2))), nil

@@ -26,8 +26,8 @@
 //	503                      nothing can be said about the token now: retry
 //
 // The challenge (WWW-Authenticate) goes with all but the last. The body is JSON,
-// {"error":…,"error_description":…}, sent with Cache-Control: no-store. It tells
-// the client what to do and never why: the reason is for [WithObserver].
+// {"error":…,"error_description":…}, sent with Cache-Control: no-store. It says
+// the same of every token that is refused: which check failed is for [WithObserver].
 //
 // # What cannot be wired wrong
 //
