@@ -123,7 +123,7 @@ func parseKey(entry strictjson.Value) (key *Key, id string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	id, err = optionalText(members, "kid")
+	id, err = members.OptionalText("kid")
 	if err != nil {
 		return nil, "", err
 	}
@@ -151,7 +151,7 @@ func parseKey(entry strictjson.Value) (key *Key, id string, err error) {
 	if err != nil {
 		return nil, id, err
 	}
-	algorithm, err := optionalText(members, "alg")
+	algorithm, err := members.OptionalText("alg")
 	if err != nil {
 		return nil, id, err
 	}
@@ -162,17 +162,17 @@ func parseKey(entry strictjson.Value) (key *Key, id string, err error) {
 			return nil, id, fmt.Errorf("its alg %s does not fit its kty and crv", algorithm)
 		}
 	}
-	print, err := thumbprint(imported)
+	sum, err := thumbprint(imported)
 	if err != nil {
 		return nil, id, err
 	}
-	return &Key{id: id, algorithm: algorithm, thumbprint: print, public: imported}, id, nil
+	return &Key{id: id, algorithm: algorithm, thumbprint: sum, public: imported}, id, nil
 }
 
 // checkUse returns an error where the key is not meant for verifying
 // (RFC 7517 §4.2, §4.3).
 func checkUse(members strictjson.Object) error {
-	use, err := optionalText(members, "use")
+	use, err := members.OptionalText("use")
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func checkUse(members strictjson.Object) error {
 	if ops, has := members.Lookup("key_ops"); has {
 		operations, ok := ops.Texts()
 		if !ok {
-			return fmt.Errorf("its key_ops is no array of strings")
+			return errors.New("its key_ops is no array of strings")
 		}
 		if !slices.Contains(operations, "verify") {
 			return errors.New("its key_ops do not contain verify")
@@ -287,17 +287,5 @@ func requiredText(members strictjson.Object, name string) (string, error) {
 	if !members.Has(name) {
 		return "", fmt.Errorf("its %s is missing", name)
 	}
-	return optionalText(members, name)
-}
-
-func optionalText(members strictjson.Object, name string) (string, error) {
-	value, has := members.Lookup(name)
-	if !has {
-		return "", nil
-	}
-	text, ok := value.Text()
-	if !ok {
-		return "", fmt.Errorf("its %s is a JSON %s, not a string", name, value.Kind())
-	}
-	return text, nil
+	return members.OptionalText(name)
 }

@@ -57,8 +57,8 @@ func CheckIssuer(issuer string, insecureHTTP bool) error {
 
 // Get fetches the metadata of an issuer with a client of [fetch.NewClient], each
 // document of maxSize bytes at most. Where the issuer has none of OpenID Connect,
-// which a status of 4xx says (but 408 and 429), those of OAuth will do (RFC 8414). The JWKSURL in
-// the result may be fetched from.
+// which a status of 4xx says (but 408 and 429), those of OAuth will do (RFC 8414).
+// The JWKSURL in the result may be fetched from.
 func Get(ctx context.Context, client *http.Client, issuer string, maxSize int64, insecureHTTP bool) (Metadata, error) {
 	metadata, err := getFrom(ctx, client, URL(issuer), issuer, maxSize, insecureHTTP)
 	if !absent(err) {
@@ -98,21 +98,11 @@ func read(document fetch.Document, issuer string, insecureHTTP bool) (Metadata, 
 		return Metadata{}, document.Invalid(err)
 	}
 	var metadata Metadata
-	members := []struct {
-		name  string
-		value *string
-	}{
-		{"issuer", &metadata.Issuer},
-		{"jwks_uri", &metadata.JWKSURL},
+	if metadata.Issuer, err = object.OptionalText("issuer"); err != nil {
+		return Metadata{}, document.Invalid(err)
 	}
-	for _, m := range members {
-		value, ok := object.Lookup(m.name)
-		if !ok {
-			continue
-		}
-		if *m.value, ok = value.Text(); !ok {
-			return Metadata{}, document.Invalid(fmt.Errorf("its %s is a JSON %s, not a string", m.name, value.Kind()))
-		}
+	if metadata.JWKSURL, err = object.OptionalText("jwks_uri"); err != nil {
+		return Metadata{}, document.Invalid(err)
 	}
 	if metadata.Issuer != issuer {
 		return Metadata{}, fmt.Errorf("GET %s: %w", document.URL, mismatch(issuer, metadata.Issuer))

@@ -129,12 +129,9 @@ func (c *Compact) readHeader(header strictjson.Object) error {
 		{"cty", &cty},
 	}
 	for _, m := range members {
-		value, ok := header.Lookup(m.name)
-		if !ok {
-			continue
-		}
-		if *m.value, ok = value.Text(); !ok {
-			return fmt.Errorf("its header has a JSON %s as %s", value.Kind(), m.name)
+		var err error
+		if *m.value, err = header.OptionalText(m.name); err != nil {
+			return fmt.Errorf("its header: %w", err)
 		}
 	}
 	if c.Algorithm == "" {

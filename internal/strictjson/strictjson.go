@@ -104,6 +104,20 @@ func (o Object) Has(name string) bool {
 // JSON returns the object as it was written.
 func (o Object) JSON() string { return o.text }
 
+// OptionalText returns the characters of the member with that name, "" where there
+// is none. The error is about a member that is no string.
+func (o Object) OptionalText(name string) (string, error) {
+	value, has := o.Lookup(name)
+	if !has {
+		return "", nil
+	}
+	text, ok := value.Text()
+	if !ok {
+		return "", fmt.Errorf("its %s is a JSON %s, not a string", name, value.Kind())
+	}
+	return text, nil
+}
+
 // Members returns the members in the order in which they were written. The
 // caller must not change them.
 func (o Object) Members() []Member { return o.members }

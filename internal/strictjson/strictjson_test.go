@@ -154,6 +154,27 @@ func TestValuesConvertOnlyToTheirKind(t *testing.T) {
 	}
 }
 
+func TestAnOptionalTextIsAStringOrMissing(t *testing.T) {
+	o, err := strictjson.ParseObject(`{"text":"a","empty":"","null":null,"array":["a"]}`)
+	require.NoError(t, err)
+	tests := []struct{ name, want, err string }{
+		{"text", "a", ""},
+		{"empty", "", ""},
+		{"absent", "", ""},
+		{"null", "", "its null is a JSON null, not a string"},
+		{"array", "", "its array is a JSON array, not a string"},
+	}
+	for _, tt := range tests {
+		got, err := o.OptionalText(tt.name)
+		require.Equal(t, tt.want, got)
+		if tt.err == "" {
+			require.NoError(t, err)
+		} else {
+			require.EqualError(t, err, tt.err)
+		}
+	}
+}
+
 func TestTheDeepestAllowedIsAccepted(t *testing.T) {
 	_, err := strictjson.ParseObject(nested(strictjson.MaxDepth))
 	require.NoError(t, err)
