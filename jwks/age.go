@@ -41,6 +41,11 @@ const (
 	fresh
 )
 
+// String returns the name that a [Status] has for the phase of a key set.
+func (p phase) String() string {
+	return [...]string{expired: "expired", overdue: "overdue", stale: "stale", fresh: "fresh"}[p]
+}
+
 // ages has the ends of the phases of one key set.
 type ages struct{ fresh, stale, overdue time.Duration }
 

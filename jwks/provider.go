@@ -103,7 +103,7 @@ func (p *provider) locate(ctx context.Context, t task, k *knowledge) ([]string, 
 	if p.url != "" {
 		return []string{p.url}, nil
 	}
-	if p.mustAsk(t, *k) {
+	if p.mustAsk(t) {
 		if err := p.ask(ctx, k); err != nil && k.named == "" {
 			return nil, err
 		}
@@ -118,11 +118,11 @@ func (p *provider) locate(ctx context.Context, t task, k *knowledge) ([]string, 
 // when a fetch has failed, and when one for an unknown key did not settle it. After
 // failures it is every second time only, so that every other fetch has all of its
 // time for the key set.
-func (p *provider) mustAsk(t task, k knowledge) bool {
-	return k.named == "" ||
-		age(k.discovered, p.clock.now()) >= p.rediscover ||
+func (p *provider) mustAsk(t task) bool {
+	return t.known.named == "" ||
+		age(t.known.discovered, p.clock.now()) >= p.rediscover ||
 		t.failures%2 == 1 ||
-		(k.missed && t.known.missed && t.why == forUnknownKey)
+		(t.known.missed && t.why == forUnknownKey)
 }
 
 // ask asks for the metadata.

@@ -193,10 +193,7 @@ func orDefault[N time.Duration | int | int64](name string, value *N, zero N) err
 // it. It starts no goroutine but those of fetches in flight, and there is
 // nothing to close. The package doc says what a request sees. Make one with
 // [NewRemote]; the zero value has no keys and cannot fetch any.
-type Remote struct {
-	config  Config
-	fetches fetches
-}
+type Remote struct{ fetches fetches }
 
 var _ Source = (*Remote)(nil)
 
@@ -225,9 +222,16 @@ func NewRemote(config Config) (*Remote, error) {
 	if config.OnEvent != nil {
 		tellers = append(tellers, &teller{hook: config.OnEvent, logger: config.Logger})
 	}
-	r := &Remote{config: config}
+	r := &Remote{}
 	r.fetches.fetch = p.fetch
 	r.fetches.clock = clock
+	if config.Initial != nil {
+		set := &Set{Keys: slices.Clone(config.Initial.Keys), LeftOut: slices.Clone(config.Initial.LeftOut)}
+		ages := config.ages()
+		ages.fresh = 0
+		r.fetches.latest.Store(&snapshot{set: set, index: newIndex(set.Keys), fetched: clock.now(), ages: ages})
+	}
+	config.Initial = nil // the snapshot has it, until there is another
 	r.fetches.config = config
 	r.fetches.tell = func(e Event) {
 		e.Issuer, e.URL = config.Issuer, config.URL
@@ -235,25 +239,19 @@ func NewRemote(config Config) (*Remote, error) {
 			t.tell(e)
 		}
 	}
-	if config.Initial != nil {
-		set := &Set{Keys: slices.Clone(config.Initial.Keys), LeftOut: slices.Clone(config.Initial.LeftOut)}
-		ages := config.ages()
-		ages.fresh = 0
-		r.fetches.latest.Store(&snapshot{set: set, index: newIndex(set.Keys), fetched: clock.now(), ages: ages})
-	}
 	return r, nil
 }
 
 // Issuer returns [Config].Issuer: whose keys these are, or "" where only a URL
 // was given.
-func (r *Remote) Issuer() string { return r.config.Issuer }
+func (r *Remote) Issuer() string { return r.fetches.config.Issuer }
 
 // Warm fetches the key set now, unless it is fresh, and waits for it: for
 // programs that want to be ready before their first request, or to stop where
 // the issuer cannot be reached. The error wraps [ErrUnavailable] and says what
-// came back; the source works on all the same. It is not for a readiness probe,
-// since it fails while the issuer is down, although the last good set serves:
-// see [Remote.Status].
+// came back; the source works on all the same. It is no answer for a readiness
+// probe, since it fails while the issuer is down, although the last good set
+// serves: see [Remote.Status].
 func (r *Remote) Warm(ctx context.Context) error {
 	if err := r.made(); err != nil {
 		return err
@@ -331,7 +329,7 @@ func (r *Remote) usable(ctx context.Context) (*snapshot, error) {
 			r.fetches.refresh(now)
 			return s, nil
 		}
-		bounded, cancel := context.WithTimeout(ctx, r.config.RefreshWait)
+		bounded, cancel := context.WithTimeout(ctx, r.fetches.config.RefreshWait)
 		defer cancel()
 		if joined := r.fetches.start(refreshing); joined.done != nil {
 			_ = r.fetches.wait(bounded, joined) // whatever it says, there is a set

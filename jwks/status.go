@@ -98,7 +98,7 @@ func (r *Remote) Status() Status {
 	f.mu.Unlock()
 
 	now, wall := f.clock.now(), time.Now()
-	status := Status{Issuer: r.config.Issuer, URL: r.config.URL, State: NotReady, Phase: "none", Counts: counts}
+	status := Status{Issuer: r.fetches.config.Issuer, URL: r.fetches.config.URL, State: NotReady, Phase: "none", Counts: counts}
 	current, freshFor := expired, time.Duration(0)
 	if s != nil {
 		old := age(s.fetched, now)
@@ -106,7 +106,7 @@ func (r *Remote) Status() Status {
 			status.Fetched, status.Age = s.at, old
 		}
 		current = s.ages.phase(old)
-		status.Phase = map[phase]string{fresh: "fresh", stale: "stale", overdue: "overdue", expired: "expired"}[current]
+		status.Phase = current.String()
 		status.LeftOut = append(status.LeftOut, s.set.LeftOut...)
 		for _, key := range s.set.Keys {
 			status.Keys = append(status.Keys, key.info())
