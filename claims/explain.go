@@ -63,7 +63,8 @@ const (
 // configuration all the same. [Config].Check is asked only about a token that is
 // otherwise good.
 func (v *Validator) Explain(ctx context.Context, token string) Report {
-	i := &inspection{validator: v, token: token}
+	_, only := v.only()
+	i := &inspection{validator: v, token: token, issuer: only}
 	var report Report
 	for _, s := range steps {
 		check := Check{Name: s.name, Outcome: NotReached}
@@ -82,11 +83,6 @@ func (v *Validator) Explain(ctx context.Context, token string) Report {
 				report.Err = check.Err
 			}
 			i.failed = true
-		}
-		if s.name == "issuer" && i.issuer == nil && len(v.issuers) == 1 {
-			for _, only := range v.issuers {
-				i.issuer = only
-			}
 		}
 		report.Checks = append(report.Checks, check)
 	}

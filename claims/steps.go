@@ -125,12 +125,19 @@ func (v *Validator) trustedInstead(name string) string {
 	if without, had := strings.CutSuffix(name, "/"); had && v.issuers[without] != nil {
 		return ", which has a slash at the end that the configured one lacks"
 	}
-	if len(v.issuers) == 1 {
-		for trusted := range v.issuers {
-			return fmt.Sprintf(", and trusted is %q", trusted)
-		}
+	if trusted, only := v.only(); only != nil {
+		return fmt.Sprintf(", and trusted is %q", trusted)
 	}
 	return ""
+}
+
+// only returns the trusted issuer where there is one and no other.
+func (v *Validator) only() (name string, only *issuer) {
+	if len(v.issuers) == 1 {
+		for name, only = range v.issuers {
+		}
+	}
+	return name, only
 }
 
 // checkAlgorithm leaves the choice of the algorithm to the configuration: a
