@@ -176,14 +176,14 @@ func (g *Guard) protect(requirements []Requirement, next http.Handler) http.Hand
 type passage struct {
 	guard  *Guard
 	token  string
-	claims *claims.Claims // nobody else's: what is believed
+	claims *claims.Claims // the validator's: what is believed
 	copied *claims.Claims // the handler's, which may change them
 }
 
 func newPassage(g *Guard, token string, c *claims.Claims) *passage {
-	believed, copied := *c, *c
-	believed.Audience, copied.Audience = slices.Clone(c.Audience), slices.Clone(c.Audience)
-	return &passage{guard: g, token: token, claims: &believed, copied: &copied}
+	copied := *c
+	copied.Audience = slices.Clone(c.Audience)
+	return &passage{guard: g, token: token, claims: c, copied: &copied}
 }
 
 type passageKey struct{}
