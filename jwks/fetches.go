@@ -81,6 +81,30 @@ type flight struct {
 func (f *fetches) start(why reason) flight {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.startLocked(why)
+}
+
+// startUnlessNewer starts a fetch for a key that is unknown to the set that was
+// looked in, unless a newer one has landed since: that one may have the key, and
+// fetches for unknown keys are few.
+func (f *fetches) startUnlessNewer(lookedIn *snapshot) flight {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.latest.Load() != lookedIn {
+		return flight{done: alreadyLanded}
+	}
+	return f.startLocked(forUnknownKey)
+}
+
+// alreadyLanded is what is waited for of a flight that has succeeded.
+var alreadyLanded = func() chan singleflight.Result {
+	c := make(chan singleflight.Result)
+	close(c)
+	return c
+}()
+
+// startLocked is [fetches.start] for who holds the lock.
+func (f *fetches) startLocked(why reason) flight {
 	var joined flight
 	if !f.flying {
 		if !f.mayStart(why) {
@@ -151,13 +175,13 @@ func (f *fetches) fly() (any, error) {
 	began := f.clock.now()
 	t.inFull = f.wantsInFull(t, before, began)
 	a, wish, err := f.fetchWithin(f.config.FetchTimeout, t)
-	landed := f.clock.now()
+	now := f.clock.now()
 
 	next := before
 	if err == nil {
-		next, err = f.newSnapshot(before, a, landed)
+		next, err = f.newSnapshot(before, a, now)
 	}
-	event := Event{Duration: age(began, landed), Err: err}
+	event := Event{Duration: age(began, now), Err: err}
 	event.describe(before, next, failedBefore)
 
 	f.mu.Lock()
@@ -167,9 +191,9 @@ func (f *fetches) fly() (any, error) {
 	if err != nil {
 		f.failures++
 		f.counts.Failures++
-		f.retryAt = f.pauses(wish, landed.monotonic)
+		f.retryAt = f.pauses(wish, now.monotonic)
 		f.quietUntil.Store(int64(f.retryAt.serving))
-		f.outageUntil.Store(int64(max(f.retryAt.serving, after(landed.monotonic, f.config.RetryMax+f.config.FetchTimeout))))
+		f.outageUntil.Store(int64(max(f.retryAt.serving, after(now.monotonic, f.config.RetryMax+f.config.FetchTimeout))))
 	} else {
 		f.failures = 0
 		f.latest.Store(next)

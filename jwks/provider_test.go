@@ -457,3 +457,19 @@ func TestMetadataOfOAuthAreThoseOfTheIssuer(t *testing.T) {
 		require.Zero(t, s.count(keysURL))
 	})
 }
+
+// The refresh may land between the look at the old set and the wish for a fetch. By
+// chance: so it is tried often.
+func TestARefreshThatLandsMeanwhileAnswersForAnUnknownKey(t *testing.T) {
+	for range 300 {
+		staged(t, func(t *testing.T, s *stage) {
+			remote := newRemote(t, jwks.Config{Issuer: issuerURL, Client: s.client()})
+			warm(t, remote)
+			s.put(keysURL, serves("k", "new"))
+			time.Sleep(10 * time.Minute) // stale: the request starts a refresh
+			_, err := ask(t, remote, "new")
+			require.NoError(t, err)
+			require.Equal(t, 2, s.count(keysURL), "one to warm up, and one for both reasons")
+		})
+	}
+}

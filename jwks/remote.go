@@ -278,7 +278,7 @@ func (r *Remote) Keys(ctx context.Context, alg, kid string) ([]*Key, error) {
 	// The key may be newer than the set (OpenID Connect Core §10.1.1). A flight
 	// that was under way before may have missed it, so one more may follow it.
 	for range 2 {
-		joined := r.fetches.start(forUnknownKey)
+		joined := r.fetches.startUnlessNewer(s)
 		if joined.err != nil {
 			return nil, joined.err
 		}
@@ -288,7 +288,8 @@ func (r *Remote) Keys(ctx context.Context, alg, kid string) ([]*Key, error) {
 		if err := r.fetches.wait(ctx, joined); err != nil {
 			return nil, err
 		}
-		if keys, err = r.fetches.latest.Load().index.lookup(alg, kid); err == nil || joined.own {
+		s = r.fetches.latest.Load()
+		if keys, err = s.index.lookup(alg, kid); err == nil || joined.own {
 			break
 		}
 	}
