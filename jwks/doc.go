@@ -28,7 +28,8 @@
 // After a failure the next fetch is due after 1 s, then 2, 4, 8 and 15 s, or when
 // the issuer asks for it: after an hour at the latest where a set serves, after 15 s
 // where none does or the key is unknown. It starts with the request that finds it
-// due.
+// due; those before can learn from their error how long that is (see
+// [ErrUnavailable]).
 //
 // # Unknown keys
 //

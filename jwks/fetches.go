@@ -60,6 +60,14 @@ type fetches struct {
 // only while there is a set that serves.
 type retryTimes struct{ serving, needed time.Duration }
 
+// of returns when a fetch may start for that reason.
+func (r retryTimes) of(why reason) time.Duration {
+	if why == needed || why == forUnknownKey { // a set without the key serves nobody who has it
+		return r.needed
+	}
+	return r.serving
+}
+
 // A reason for a fetch decides when one may start.
 type reason int
 
@@ -73,6 +81,7 @@ const (
 // A flight is the answer to a request for a fetch.
 type flight struct {
 	done <-chan singleflight.Result // nil: there is none to wait for
+	why  reason                     // of who waits
 	own  bool                       // it started now, rather than earlier
 	err  error                      // there is none to wait for, since the last one failed
 }
@@ -91,7 +100,7 @@ func (f *fetches) startUnlessNewer(lookedIn *snapshot) flight {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.latest.Load() != lookedIn {
-		return flight{done: alreadyLanded}
+		return flight{done: alreadyLanded, why: forUnknownKey}
 	}
 	return f.startLocked(forUnknownKey)
 }
@@ -105,11 +114,11 @@ var alreadyLanded = func() chan singleflight.Result {
 
 // startLocked is [fetches.start] for who holds the lock.
 func (f *fetches) startLocked(why reason) flight {
-	var joined flight
+	joined := flight{why: why}
 	if !f.flying {
 		if !f.mayStart(why) {
 			if f.lastErr != nil {
-				joined.err = unavailable(f.lastErr)
+				joined.err = unavailableFor(f.pauseLocked(why), f.lastErr)
 			}
 			return joined
 		}
@@ -127,20 +136,30 @@ func (f *fetches) startLocked(why reason) flight {
 // mayStart reports whether a fetch may start now for that reason.
 func (f *fetches) mayStart(why reason) bool {
 	now := f.clock.now().monotonic
-	retryAt := f.retryAt.serving
-	if why == needed || why == forUnknownKey { // a set without the key serves nobody who has it
-		retryAt = f.retryAt.needed
-	}
 	switch {
 	case why == asked:
 		return true
-	case f.lastErr != nil && now < retryAt:
+	case f.lastErr != nil && now < f.retryAt.of(why):
 		return false
 	case why == forUnknownKey:
 		return f.unknown.take(now, f.config.UnknownKeyBurst, f.config.UnknownKeyInterval)
 	default:
 		return true
 	}
+}
+
+// pauseLocked returns how long it takes until a fetch may start for that reason.
+// The caller holds the lock.
+func (f *fetches) pauseLocked(why reason) time.Duration {
+	now := f.clock.now().monotonic
+	var pause time.Duration
+	if f.lastErr != nil {
+		pause = f.retryAt.of(why) - now
+	}
+	if why == forUnknownKey {
+		pause = max(pause, f.unknown.due(f.config.UnknownKeyBurst, f.config.UnknownKeyInterval)-now)
+	}
+	return max(pause, 0)
 }
 
 // refresh starts a fetch for a set that serves, unless none can start. It takes
@@ -151,14 +170,19 @@ func (f *fetches) refresh(now instant) {
 	}
 }
 
-// wait waits for a flight, within ctx. Its error wraps [ErrUnavailable].
+// wait waits for a flight, within ctx. Its error wraps [ErrUnavailable]. Where it
+// is the flight that has failed, the error says when there may be another one;
+// where ctx has ended, nobody knows.
 func (f *fetches) wait(ctx context.Context, joined flight) error {
 	select {
 	case result := <-joined.done:
-		if result.Err != nil {
-			return unavailable(result.Err)
+		if result.Err == nil {
+			return nil
 		}
-		return nil
+		f.mu.Lock()
+		pause := f.pauseLocked(joined.why)
+		f.mu.Unlock()
+		return unavailableFor(pause, result.Err)
 	case <-ctx.Done():
 		return unavailable(ctx.Err())
 	}
@@ -331,7 +355,34 @@ func (b *bucket) take(now time.Duration, size int, refill time.Duration) bool {
 	return true
 }
 
+// due returns when there is a token, by the monotonic clock; it may be past.
+func (b *bucket) due(size int, refill time.Duration) time.Duration {
+	if b.spent < size {
+		return 0
+	}
+	return after(b.filledAt, refill)
+}
+
 // unavailable wraps [ErrUnavailable] around the cause.
 func unavailable(cause error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, cause)
 }
+
+// unavailableFor wraps [ErrUnavailable] around the cause, and tells how long it
+// takes until there may be another fetch.
+func unavailableFor(pause time.Duration, cause error) error {
+	return &pausedError{unavailable(cause), pause}
+}
+
+// A pausedError says when to retry. It is the outermost, so that it speaks before
+// what a transport's error may have to say of that.
+type pausedError struct {
+	error
+	pause time.Duration
+}
+
+// RetryAfter returns how long it took until the next fetch might start, when the
+// error was made.
+func (e *pausedError) RetryAfter() time.Duration { return e.pause }
+
+func (e *pausedError) Unwrap() error { return e.error }

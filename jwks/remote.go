@@ -249,17 +249,23 @@ func (r *Remote) Issuer() string { return r.fetches.config.Issuer }
 // Warm fetches the key set now, unless it is fresh, and waits for it: for
 // programs that want to be ready before their first request, or to stop where
 // the issuer cannot be reached. The error wraps [ErrUnavailable] and says what
-// came back; the source works on all the same. It is no answer for a readiness
-// probe, since it fails while the issuer is down, although the last good set
-// serves: see [Remote.Status].
+// came back; the source works on all the same. When it says to retry is when a
+// request may cause the next fetch; Warm itself does not wait for that. It is no
+// answer for a readiness probe, since it fails while the issuer is down, although
+// the last good set serves: see [Remote.Status].
 func (r *Remote) Warm(ctx context.Context) error {
 	if err := r.made(); err != nil {
 		return err
 	}
-	if _, phase, _ := r.look(); phase == fresh {
+	_, phase, _ := r.look()
+	if phase == fresh {
 		return nil
 	}
-	return r.fetches.wait(ctx, r.fetches.start(asked))
+	joined := r.fetches.start(asked)
+	if phase == expired {
+		joined.why = needed // the pause is that of a source without a set
+	}
+	return r.fetches.wait(ctx, joined)
 }
 
 // Keys implements [Source].

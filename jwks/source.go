@@ -32,6 +32,16 @@ var (
 
 	// ErrUnavailable is wrapped where the keys of the issuer cannot be had at
 	// the moment. Nothing can be said about the token (HTTP 503).
+	//
+	// The error, or one that it wraps, may have a method
+	//
+	//	RetryAfter() time.Duration
+	//
+	// for errors.As to find: how long it is, from when the error was returned,
+	// until asking again may be of use. Package middleware uses it for the header
+	// Retry-After. Those of a [Remote] have it where the last fetch has failed:
+	// then it says when the next one may start. They have none where the context
+	// has ended first.
 	ErrUnavailable = errors.New("jwks: keys are not available")
 )
 
