@@ -48,5 +48,5 @@
 // # When nothing can be said
 //
 // Where the keys are not available, the error wraps [ErrUnavailable], and it is
-// not the client's fault.
+// not the client's fault. It may say when to retry.
 package claims

@@ -94,6 +94,15 @@ var (
 	// ErrUnavailable is wrapped where nothing can be said about the token: the
 	// keys cannot be had, or the context ended before. It is not the client's
 	// fault: HTTP 503.
+	//
+	// An error that it is wrapped beside may have a method
+	//
+	//	RetryAfter() time.Duration
+	//
+	// for errors.As to find: how long it is, from when the error was returned,
+	// until asking again may be of use. Those of a [jwks.Remote] have it where a
+	// fetch has failed, and one of [Config.Check] may have it. Package middleware
+	// uses it for the header Retry-After.
 	ErrUnavailable = errors.New("claims: tokens cannot be checked now")
 )
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/bearerguard/bearerguard/authtest"
 	"github.com/bearerguard/bearerguard/claims"
@@ -42,6 +43,25 @@ func ExampleValidator_Validate() {
 	// Output:
 	// user-1 read:patients <nil>
 	// true claims: the token is an ID Token, not an access token: it has nonce
+}
+
+// During an outage nothing can be said about a token, but perhaps when to ask again.
+func ExampleErrUnavailable() {
+	t := new(testing.T)
+	issuer := authtest.NewIssuer(t)
+	validator := issuer.Validator("https://example.com/health-api")
+
+	issuer.SetDown(true)
+	_, err := validator.Validate(context.Background(), issuer.Token())
+	fmt.Println(errors.Is(err, claims.ErrUnavailable))
+
+	var retry interface{ RetryAfter() time.Duration }
+	if errors.As(err, &retry) {
+		fmt.Println("soon:", retry.RetryAfter() <= time.Second)
+	}
+	// Output:
+	// true
+	// soon: true
 }
 
 // A readiness probe: the API is ready while there is a key set to serve from. Where

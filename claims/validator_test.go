@@ -499,6 +499,51 @@ func TestKeysThatCannotBeHadAreNoFaultOfTheToken(t *testing.T) {
 	}
 }
 
+// A busy error says when to retry.
+type busy struct {
+	error
+	after time.Duration
+}
+
+func (e busy) RetryAfter() time.Duration { return e.after }
+func (e busy) Unwrap() error             { return e.error }
+
+func TestWhenToRetryIsPassedOn(t *testing.T) {
+	later := busy{jwks.ErrUnavailable, 7 * time.Second}
+	good := sign(goodHeader, payload(nil))
+	validate := func(v *claims.Validator) error { _, err := v.Validate(t.Context(), good); return err }
+	keys := func(err error) func(*claims.Config) {
+		return func(c *claims.Config) {
+			c.Keys = sourceFunc(func(context.Context, string, string) ([]*jwks.Key, error) { return nil, err })
+		}
+	}
+	check := func(err error) func(*claims.Config) {
+		return func(c *claims.Config) { c.Check = func(context.Context, *claims.Claims) error { return err } }
+	}
+	tests := []struct {
+		name   string
+		change func(*claims.Config)
+		asks   func(*claims.Validator) error
+	}{
+		{"of the keys", keys(later), validate},
+		{"of the keys, wrapped", keys(fmt.Errorf("my keys: %w", later)), validate},
+		{"of the keys, explained", keys(later), func(v *claims.Validator) error { return v.Explain(t.Context(), good).Err }},
+		{"of the keys, warming", func(c *claims.Config) { c.Keys = warmSource{trustedSource(t), later} },
+			func(v *claims.Validator) error { return v.Warm(t.Context()) }},
+		{"of the API's own check", check(later), validate},
+		{"of the API's own check, which says so itself", check(fmt.Errorf("%w: %w", claims.ErrUnavailable, later)), validate},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.asks(configured(t, tt.change))
+			require.ErrorIs(t, err, claims.ErrUnavailable)
+			var retry interface{ RetryAfter() time.Duration }
+			require.ErrorAs(t, err, &retry)
+			require.Equal(t, 7*time.Second, retry.RetryAfter())
+		})
+	}
+}
+
 func TestEveryRequestGetsItsOwnClaims(t *testing.T) {
 	v := newValidator(t)
 	token := sign(goodHeader, payload(set{"aud": []string{audience, "b"}}))
