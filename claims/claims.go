@@ -51,6 +51,27 @@ type Claims struct {
 	// or an array of strings. A claim that is neither grants nothing.
 	Scope scope.Set
 
+	// AuthTime is when the user last logged in at the issuer, "auth_time"
+	// (RFC 9068 §2.2.1, OpenID Connect Core §2). Zero where the token has none,
+	// or one that is no date: that refuses no token here, so a route that wants a
+	// recent login must not be content with zero.
+	AuthTime time.Time
+
+	// ACR is the class of the login, such as with a second factor, "acr"
+	// (RFC 9068 §2.2.1, OpenID Connect Core §2). What its values mean is between
+	// the issuer and its APIs. Empty where the token has none, or no string.
+	ACR string
+
+	// AMR has the methods of the login, such as "pwd" and "otp" of RFC 8176, "amr"
+	// (RFC 9068 §2.2.1, OpenID Connect Core §2). Nil where the token has none, or
+	// no array of strings.
+	AMR []string
+
+	// KeyID is the ID of the key that verified the signature, for logs: as it
+	// stands in the issuer's key set, not in the token (RFC 7517 §4.5). Empty where
+	// the key has none.
+	KeyID string
+
 	// The pointer keeps what fmt and slog print of Claims short.
 	payload *payload
 }

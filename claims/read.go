@@ -57,6 +57,7 @@ func newClaims(set strictjson.Object, scopeClaims []string) (*Claims, error) {
 	}
 	c.ClientID = clientID(set)
 	c.Scope = scopes(set, scopeClaims)
+	c.AuthTime, c.ACR, c.AMR = login(set)
 	return c, nil
 }
 
@@ -100,6 +101,19 @@ func clientID(set strictjson.Object) string {
 		}
 	}
 	return ""
+}
+
+// login returns when and how the user has logged in. What is of another type than
+// RFC 9068 §2.2.1 gives it says nothing: most APIs never ask, and need not refuse
+// a token for it.
+func login(set strictjson.Object) (at time.Time, acr string, amr []string) {
+	value, _ := set.Lookup("auth_time")
+	at, _ = numericDate(value)
+	value, _ = set.Lookup("acr")
+	acr, _ = value.Text()
+	value, _ = set.Lookup("amr")
+	amr, _ = value.Texts()
+	return at, acr, amr
 }
 
 // scopes returns what a token permits. A claim of another type than a string or

@@ -60,6 +60,7 @@ type inspection struct {
 	trusted   bool    // … and the token is from it
 	algorithm bool    // its algorithm is accepted
 	keys      []*jwks.Key
+	key       *jwks.Key // the one that has made the signature, once that is known
 	now       time.Time
 	claims    *Claims
 
@@ -173,6 +174,7 @@ func (i *inspection) checkSignature(context.Context) error {
 		// A key is used with exactly one algorithm (RFC 8725 §3.1), also where
 		// somebody's own source forgot to look.
 		if key != nil && key.Algorithm() == i.form.Algorithm && key.Verify(input, i.form.Signature) {
+			i.key = key
 			return nil
 		}
 	}
@@ -206,11 +208,15 @@ func (i *inspection) checkProfile(context.Context) error {
 }
 
 // readClaims gives the registered claims their types. Time is read here, after
-// the wait for keys.
+// the wait for keys. Explain comes here without a key, where the signature is not
+// good.
 func (i *inspection) readClaims(context.Context) error {
 	c, err := newClaims(i.payload, i.issuer.scopeClaims)
 	if err != nil {
 		return err
+	}
+	if i.key != nil {
+		c.KeyID = i.key.ID()
 	}
 	i.claims, i.now = c, time.Now()
 	return nil

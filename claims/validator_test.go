@@ -3,6 +3,7 @@ package claims_test
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -371,6 +372,108 @@ func TestClientIDByItsSeveralNames(t *testing.T) {
 		c, err := newValidator(t).Validate(t.Context(), sign(goodHeader, payload(tt.changes)))
 		require.NoError(t, err)
 		require.Equal(t, tt.want, c.ClientID, "%v", tt.changes)
+	}
+}
+
+func TestWhenAndHowTheUserHasLoggedIn(t *testing.T) {
+	at := func(seconds int64) time.Time { return time.Unix(seconds, 0) }
+	var never time.Time
+	tests := []struct {
+		name string
+		raw  string // members, behind those of a good token
+		at   time.Time
+		acr  string
+		amr  []string
+	}{
+		{"not said", ``, never, "", nil},
+		{"all of it", `,"auth_time":1700000000,"acr":"urn:mace:incommon:iap:silver","amr":["pwd","otp"]`, at(1700000000), "urn:mace:incommon:iap:silver", []string{"pwd", "otp"}},
+		{"a time with an exponent", `,"auth_time":1.7e9`, at(1700000000), "", nil},
+		{"1970", `,"auth_time":0`, at(0), "", nil},
+		{"an empty acr", `,"acr":""`, never, "", nil},
+		{"one method", `,"amr":["mfa"]`, never, "", []string{"mfa"}},
+		{"no method", `,"amr":[]`, never, "", []string{}},
+
+		{"other types", `,"auth_time":"1700000000","acr":1,"amr":"pwd"`, never, "", nil},
+		{"null", `,"auth_time":null,"acr":null,"amr":null`, never, "", nil},
+		{"still others", `,"auth_time":[1],"acr":["0"],"amr":{"pwd":true}`, never, "", nil},
+		{"a time before 1970, and a method that is a number", `,"auth_time":-1,"amr":["pwd",1]`, never, "", nil},
+		{"a time after 9999, and a method that is null", `,"auth_time":253402300800,"amr":["pwd",null]`, never, "", nil},
+		{"a time out of range, and nested methods", `,"auth_time":1e400,"amr":[["pwd"]]`, never, "", nil},
+		{"other letters", `,"Auth_Time":1700000000,"ACR":"1","AMR":["pwd"]`, never, "", nil},
+		{"one that is odd beside others", `,"auth_time":"soon","acr":"1","amr":["pwd"]`, never, "1", []string{"pwd"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			good := payload(nil)
+			c, err := newValidator(t).Validate(t.Context(), sign(goodHeader, good[:len(good)-1]+tt.raw+"}"))
+			require.NoError(t, err)
+			require.True(t, tt.at.Equal(c.AuthTime), c.AuthTime)
+			require.Equal(t, tt.at.IsZero(), c.AuthTime.IsZero())
+			require.Equal(t, tt.acr, c.ACR)
+			require.Equal(t, tt.amr, c.AMR)
+		})
+	}
+}
+
+func TestALoginThatIsSaidTwiceRefusesTheToken(t *testing.T) {
+	for _, raw := range []string{`"auth_time":1,"auth_time":1`, `"acr":"1","\u0061cr":"2"`, `"amr":[],"amr":["mfa"]`} {
+		requireRefused(t, newValidator(t), sign(goodHeader, with(raw)), claims.ErrMalformed)
+	}
+}
+
+// For most APIs the claims about the login are a price that they need not pay.
+func TestALoginThatIsNotSaidIsNoAllocation(t *testing.T) {
+	v := newValidator(t)
+	allocations := func(token string) float64 {
+		_, err := v.Validate(t.Context(), token)
+		require.NoError(t, err)
+		return testing.AllocsPerRun(100, func() { _, _ = v.Validate(t.Context(), token) })
+	}
+	// Other members in their place cost the form as much.
+	without := allocations(sign(goodHeader, with(`"abcd_time":1700000000,"abc":"1","abd":["pwd"]`)))
+	require.Equal(t, without, allocations(sign(goodHeader, with(`"auth_time":1700000000,"acr":"1","abd":["pwd"]`))))
+	require.Greater(t, allocations(sign(goodHeader, with(`"auth_time":1700000000,"acr":"1","amr":["pwd"]`))), without)
+}
+
+func TestTheKeyIDIsThatOfTheKeyAndNotOfTheToken(t *testing.T) {
+	key := func(id string, public *rsa.PublicKey) *jwks.Key {
+		key, err := jwks.NewKey(id, "RS256", public)
+		require.NoError(t, err)
+		return key
+	}
+	good, foreign := &trustedKey().PublicKey, &stolenKey().PublicKey
+	const anonymous = `{"alg":"RS256"}`
+	tests := []struct {
+		name   string
+		keys   []*jwks.Key // whatever the token names
+		header string
+		want   string
+	}{
+		{"the same", []*jwks.Key{key(kid, good)}, goodHeader, kid},
+		{"the token names none", []*jwks.Key{key(kid, good)}, anonymous, kid},
+		{"the key has none", []*jwks.Key{key("", good)}, goodHeader, ""},
+		{"neither has one", []*jwks.Key{key("", good)}, anonymous, ""},
+		{"the source goes by something else", []*jwks.Key{key("thumb", good)}, goodHeader, "thumb"},
+		{"the second one fits", []*jwks.Key{nil, key("first", foreign), key("second", good), key("third", good)}, goodHeader, "second"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			asked := 0
+			v := configured(t, func(c *claims.Config) {
+				c.Keys = sourceFunc(func(context.Context, string, string) ([]*jwks.Key, error) { return tt.keys, nil })
+				c.Check = func(_ context.Context, c *claims.Claims) error {
+					asked++
+					require.Equal(t, tt.want, c.KeyID)
+					return nil
+				}
+			})
+			token := sign(tt.header, payload(set{"kid": "evil", "KeyID": "evil"}))
+			c, err := v.Validate(t.Context(), token)
+			require.NoError(t, err)
+			require.Equal(t, tt.want, c.KeyID)
+			require.NoError(t, v.Explain(t.Context(), token).Err)
+			require.Equal(t, 2, asked, "by Validate and by Explain")
+		})
 	}
 }
 

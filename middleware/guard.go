@@ -182,7 +182,7 @@ type passage struct {
 
 func newPassage(g *Guard, token string, c *claims.Claims) *passage {
 	copied := *c
-	copied.Audience = slices.Clone(c.Audience)
+	copied.Audience, copied.AMR = slices.Clone(c.Audience), slices.Clone(c.AMR)
 	return &passage{guard: g, token: token, claims: c, copied: &copied}
 }
 

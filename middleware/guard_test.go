@@ -450,6 +450,29 @@ func TestClaimsThatAreChangedOnTheWayOpenNothing(t *testing.T) {
 	require.Equal(t, 403, serve(guard.Handler(raise(guard.RequireScope("admin")(ok))), request("Bearer reader")).Code)
 }
 
+// A requirement sees what the validator has said, also behind a handler that has
+// changed every list in its own claims.
+func TestListsOfClaimsThatAreChangedOnTheWayAreTheHandlersOwn(t *testing.T) {
+	lists := func(c *claims.Claims) [][]string { return [][]string{c.Audience, c.AMR} }
+	guard := middleware.New(validatorFunc(func(context.Context, string) (*claims.Claims, error) {
+		return &claims.Claims{Audience: []string{"api"}, AMR: []string{"pwd"}}, nil
+	}))
+	change := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c, _ := claims.FromContext(r.Context())
+			for _, list := range lists(c) {
+				list[0] = "evil"
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	asIssued := requirement{func(_ *http.Request, c *claims.Claims) error {
+		require.Equal(t, [][]string{{"api"}, {"pwd"}}, lists(c))
+		return nil
+	}, "as issued"}
+	require.Equal(t, 200, serve(guard.Handler(change(guard.Require(asIssued)(ok))), request("Bearer x")).Code)
+}
+
 func TestObserver(t *testing.T) {
 	var seen []middleware.Decision
 	guard := middleware.New(&tokens{}, middleware.WithObserver(func(_ context.Context, d middleware.Decision) { seen = append(seen, d) }))
