@@ -122,8 +122,9 @@ func WithMaxTokenSize(bytes int) Option {
 // this API. It is safe for concurrent use. Make one with [NewValidator]; the zero
 // value can check nothing.
 type Validator struct {
-	issuers map[string]*issuer // by issuer identifier
-	maxSize int
+	issuers  map[string]*issuer // by issuer identifier
+	audience string
+	maxSize  int
 }
 
 // An issuer is a Config that has been checked.
@@ -142,7 +143,7 @@ type issuer struct {
 //
 // The error says which field is wrong and what to do.
 func NewValidator(config Config, options ...Option) (*Validator, error) {
-	v := &Validator{issuers: map[string]*issuer{}, maxSize: DefaultMaxTokenSize}
+	v := &Validator{issuers: map[string]*issuer{}, audience: config.Audience, maxSize: DefaultMaxTokenSize}
 	trusted, err := newIssuer(config)
 	if err != nil {
 		return nil, fmt.Errorf("claims: %w", err)
@@ -249,6 +250,13 @@ func (i *issuer) complain() error {
 	return nil
 }
 
+// Issuers returns the identifiers of the trusted issuers, sorted.
+func (v *Validator) Issuers() []string { return slices.Sorted(maps.Keys(v.issuers)) }
+
+// Audience returns the identifier of this API: [Config].Audience as it was given
+// to [NewValidator].
+func (v *Validator) Audience() string { return v.audience }
+
 // Warm fetches the keys now, unless they are fresh, for programs that want to be
 // ready before their first request, or to stop where the issuer cannot be
 // reached. It does so by the source's own method Warm(context.Context) error, as
@@ -260,7 +268,7 @@ func (i *issuer) complain() error {
 // [Validator.Status].
 func (v *Validator) Warm(ctx context.Context) error {
 	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(v.issuers)) {
+	for _, name := range v.Issuers() {
 		source, ok := v.issuers[name].keys.(interface{ Warm(context.Context) error })
 		if !ok {
 			continue
@@ -282,7 +290,7 @@ func (v *Validator) Warm(ctx context.Context) error {
 // from.
 func (v *Validator) Status() []jwks.Status {
 	var all []jwks.Status
-	for _, name := range slices.Sorted(maps.Keys(v.issuers)) {
+	for _, name := range v.Issuers() {
 		if source, ok := v.issuers[name].keys.(interface{ Status() jwks.Status }); ok {
 			all = append(all, source.Status())
 		}

@@ -666,6 +666,19 @@ func TestTheZeroValidatorRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "make one with NewValidator")
 }
 
+func TestAValidatorTellsWhomItTrustsAndForWhichAPI(t *testing.T) {
+	v := configured(t, func(c *claims.Config) { c.AudienceAliases = []string{"https://example.com/old-api"} })
+	require.Equal(t, []string{issuer}, v.Issuers())
+	require.Equal(t, audience, v.Audience())
+
+	v.Issuers()[0] = "https://evil.example/"
+	require.Equal(t, []string{issuer}, v.Issuers(), "a copy each time")
+
+	var zero claims.Validator
+	require.Empty(t, zero.Issuers())
+	require.Empty(t, zero.Audience())
+}
+
 func TestWithMaxTokenSize(t *testing.T) {
 	token := sign(goodHeader, payload(nil))
 	_, err := newValidator(t, claims.WithMaxTokenSize(len(token))).Validate(t.Context(), token)
