@@ -106,6 +106,32 @@ var (
 	ErrUnavailable = errors.New("claims: tokens cannot be checked now")
 )
 
+// sentinels has all of the above, each before those that may be wrapped beside it:
+// the first three are wrapped beside errors of a source or of an API's own check,
+// which may be of any kind.
+var sentinels = [...]error{
+	ErrUnavailable, ErrRefused, ErrUnknownKey,
+	ErrMalformed, ErrTooLarge, ErrOpaque, ErrEncrypted, ErrSerialization, ErrCritical, ErrUnencoded, ErrCompressed, ErrNested,
+	ErrIssuer, ErrAlgorithm, ErrSignature, ErrIDToken, ErrTokenType, ErrMissingClaim,
+	ErrAudience, ErrExpired, ErrNotYetValid, ErrBound,
+}
+
+// Reason returns the one of this package's errors, such as [ErrIDToken], that err
+// wraps, and nil where it wraps none. Its text is the same for all tokens, so that
+// it can be a label in metrics and a word to look for in logs, which the text of
+// err, with what was found in the token, cannot.
+//
+// Where err wraps several, it is the one that decided: [ErrUnavailable] before all,
+// then [ErrRefused], whatever a check of one's own has said.
+func Reason(err error) error {
+	for _, sentinel := range sentinels {
+		if errors.Is(err, sentinel) {
+			return sentinel
+		}
+	}
+	return nil
+}
+
 // formErrors has the sentinel for each way of being no JWS that can be read,
 // other than being malformed.
 var formErrors = []struct{ form, sentinel error }{

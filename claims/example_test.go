@@ -64,6 +64,24 @@ func ExampleErrUnavailable() {
 	// soon: true
 }
 
+// A metric needs words that are the same for all tokens.
+func ExampleReason() {
+	t := new(testing.T)
+	issuer := authtest.NewIssuer(t)
+	validator := issuer.Validator("https://example.com/health-api")
+
+	refusals := map[error]int{}
+	for _, token := range []string{issuer.IDToken(), issuer.Token(authtest.Audience("a")), issuer.Token(authtest.Audience("b"))} {
+		_, err := validator.Validate(context.Background(), token)
+		refusals[claims.Reason(err)]++
+	}
+	fmt.Println(refusals[claims.ErrIDToken], claims.ErrIDToken)
+	fmt.Println(refusals[claims.ErrAudience], claims.ErrAudience)
+	// Output:
+	// 1 claims: the token is an ID Token, not an access token
+	// 2 claims: the token is for another audience
+}
+
 // A readiness probe: the API is ready while there is a key set to serve from. Where
 // there is none it fetches, since no request that could is let through to the API.
 func ExampleValidator_Status() {
