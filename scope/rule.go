@@ -76,6 +76,15 @@ func (r Rule) Missing(have Set) Set {
 	return lacking
 }
 
+// Scopes returns all scopes that the rule names, of whichever alternative.
+func (r Rule) Scopes() Set {
+	var all Set
+	for _, needed := range r.alternatives {
+		all = all.Union(needed)
+	}
+	return all
+}
+
 // String returns the rule in words, such as
 // "admin or (read:patients and read:labs)", and "nothing" for the zero value.
 func (r Rule) String() string {
