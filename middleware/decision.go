@@ -2,14 +2,18 @@ package middleware
 
 import (
 	"context"
-	"errors"
-	"log/slog"
 	"net/http"
+	"time"
+
+	"github.com/bearerguard/bearerguard/claims"
 )
 
-// A Decision is what a guard decided about one request. There is no token in it,
-// and nothing of the user.
+// A Decision is what a guard decided about one request. There is no token in what
+// fmt, slog and encoding/json print of it, and nothing of the user.
 type Decision struct {
+	// Outcome is how it ended.
+	Outcome Outcome
+
 	// Method is the request's method.
 	Method string
 
@@ -17,64 +21,122 @@ type Decision struct {
 	// [http.Request.Pattern]; empty where it has none.
 	Pattern string
 
-	// Policy is what the route asks for, in words.
-	Policy string
+	// Policy is what this guard asks for here. A guard that stands directly behind
+	// has a decision of its own.
+	Policy Policy
+
+	// Requirement is the one that was not met, in words; empty where that was not
+	// the trouble.
+	Requirement string
 
 	// Issuer and ClientID are those of the token, once it has been found good;
 	// empty before.
 	Issuer   string
 	ClientID string
 
+	// KeyID is the ID of the issuer's key that has signed the token, once it has
+	// been found good.
+	KeyID string
+
+	// FromMemory tells that the token was not verified for this decision, since it
+	// had been before: by the same guard, further out.
+	FromMemory bool
+
+	// Duration is how long the decision took, waiting for keys included.
+	Duration time.Duration
+
+	// Reason is a sentinel for why the request was not let through, one of this
+	// package or of package claims. There are few, so that it can be counted by:
+	// the text of Refusal.Err says more. Nil where it was let through.
+	Reason error
+
 	// Refusal says how the request is refused and why. Nil means that it was let
 	// through.
 	Refusal *Error
+
+	claims *claims.Claims
 }
 
-func newDecision(r *http.Request, policy string, p *passage, refusal *Error) Decision {
-	d := Decision{Method: r.Method, Pattern: r.Pattern, Policy: policy, Refusal: refusal}
-	if p != nil {
-		d.Issuer, d.ClientID = p.claims.Issuer, p.claims.ClientID
+// Claims returns the claims of the token, for an observer that wants more of it
+// than is good for a log. They are not to be changed. It reports false where no
+// token was found good.
+func (d Decision) Claims() (*claims.Claims, bool) { return d.claims, d.claims != nil }
+
+// An Outcome is how a decision ended.
+type Outcome string
+
+const (
+	// Allowed means that the request was let through with a good token.
+	Allowed Outcome = "allowed"
+
+	// Anonymous means that it was let through without a token ([Guard.Optional]).
+	Anonymous Outcome = "anonymous"
+
+	// Preflight means that it was let through as a CORS preflight
+	// ([AllowPreflight]).
+	Preflight Outcome = "preflight"
+
+	// Refused means that it was refused: the client's fault.
+	Refused Outcome = "refused"
+
+	// Undecided means that nothing could be said about it, status 503: not the
+	// client's fault.
+	Undecided Outcome = "undecided"
+)
+
+type observerKey struct{}
+
+// ContextWithObserver returns a context that has observe called for each decision
+// about a request that carries it, by whichever guard, besides the guard's own
+// observers: for tests and inventories of routes. It panics if observe is nil.
+func ContextWithObserver(ctx context.Context, observe func(context.Context, Decision)) context.Context {
+	if observe == nil {
+		panic("middleware: ContextWithObserver was given a nil function")
 	}
-	return d
+	return context.WithValue(ctx, observerKey{}, observe)
 }
 
-// LogDecisions returns an observer that writes each decision to the logger: what
-// was let through at debug level, refusals at info level with the reason, and
-// what could not be decided (503) at error level, or at info level where the
-// client itself has given up. It panics if logger is nil.
-func LogDecisions(logger *slog.Logger) func(context.Context, Decision) {
-	if logger == nil {
-		panic("middleware: LogDecisions was given a nil logger")
+func observerOf(ctx context.Context) func(context.Context, Decision) {
+	observe, _ := ctx.Value(observerKey{}).(func(context.Context, Decision))
+	return observe
+}
+
+// start returns the time, if somebody wants to know of the decision.
+func (g *Guard) start(r *http.Request) time.Time {
+	if len(g.observers) == 0 && observerOf(r.Context()) == nil {
+		return time.Time{}
 	}
-	return func(ctx context.Context, d Decision) {
-		level, message := slog.LevelDebug, "request let through"
-		if d.Refusal != nil {
-			level, message = slog.LevelInfo, "request refused"
-			if d.Refusal.Status == http.StatusServiceUnavailable && !errors.Is(d.Refusal, context.Canceled) {
-				level = slog.LevelError
-			}
-		}
-		if !logger.Enabled(ctx, level) {
-			return
-		}
-		attributes := make([]slog.Attr, 0, 7)
-		attributes = append(attributes, slog.String("method", d.Method))
-		optional := []struct{ name, value string }{
-			{"route", d.Pattern}, {"policy", d.Policy}, {"issuer", d.Issuer}, {"client_id", d.ClientID},
-		}
-		for _, o := range optional {
-			if o.value != "" {
-				attributes = append(attributes, slog.String(o.name, o.value))
-			}
-		}
-		if d.Refusal != nil {
-			attributes = append(attributes, slog.Int("status", d.Refusal.Status))
-			reason := d.Refusal.Description
-			if d.Refusal.Err != nil {
-				reason = d.Refusal.Err.Error()
-			}
-			attributes = append(attributes, slog.String("reason", reason))
-		}
-		logger.LogAttrs(ctx, level, message, attributes...)
+	return time.Now()
+}
+
+// tell tells the observers of a decision.
+func (g *Guard) tell(r *http.Request, policy Policy, v *verdict) {
+	if v.began.IsZero() {
+		return
+	}
+	d := Decision{
+		Outcome:  v.outcome,
+		Method:   r.Method,
+		Pattern:  r.Pattern,
+		Policy:   policy,
+		Duration: time.Since(v.began),
+		Refusal:  v.refusal,
+	}
+	if v.failed != nil {
+		d.Requirement = v.failed.String()
+	}
+	if v.refusal != nil {
+		d.Reason = v.refusal.reason()
+	}
+	if p := v.passage; p != nil {
+		d.Issuer, d.ClientID, d.KeyID, d.claims = p.claims.Issuer, p.claims.ClientID, p.claims.KeyID, p.claims
+		there, _ := r.Context().Value(passageKey{}).(*passage)
+		d.FromMemory = there == p
+	}
+	for _, observe := range g.observers {
+		observe(r.Context(), d)
+	}
+	if observe := observerOf(r.Context()); observe != nil {
+		observe(r.Context(), d)
 	}
 }

@@ -18,7 +18,7 @@ func TestLogDecisions(t *testing.T) {
 	}{
 		{"reader", slog.LevelDebug, `level=DEBUG msg="request let through" method=GET route="GET /patients" policy="scope read:patients" issuer=https://issuer.example/ client_id=client-1` + "\n"},
 		{"reader", slog.LevelInfo, ""},
-		{"nobody", slog.LevelInfo, `level=INFO msg="request refused" method=GET route="GET /patients" policy="scope read:patients" status=403 reason="middleware: the scope read:patients is missing"` + "\n"},
+		{"nobody", slog.LevelInfo, `level=INFO msg="request refused" method=GET route="GET /patients" policy="scope read:patients" status=403 requirement="scope read:patients" reason="middleware: the token lacks a scope: read:patients"` + "\n"},
 		{"bad", slog.LevelInfo, `level=INFO msg="request refused" method=GET route="GET /patients" policy="scope read:patients" status=401 reason="secret cause"` + "\n"},
 		{"unavailable", slog.LevelError, `level=ERROR msg="request refused" method=GET route="GET /patients" policy="scope read:patients" status=503 reason="claims: tokens cannot be checked now: secret cause"` + "\n"},
 		{"cancelled", slog.LevelInfo, `level=INFO msg="request refused" method=GET route="GET /patients" policy="scope read:patients" status=503 reason="secret cause: context canceled"` + "\n"},
@@ -30,7 +30,7 @@ func TestLogDecisions(t *testing.T) {
 			logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
 				Level: tt.level,
 				ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-					if a.Key == slog.TimeKey {
+					if a.Key == slog.TimeKey || a.Key == "duration" {
 						return slog.Attr{}
 					}
 					return a

@@ -1,13 +1,42 @@
 package middleware
 
 import (
-	"encoding/json"
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
+	"time"
 
+	"github.com/bearerguard/bearerguard/claims"
 	"github.com/bearerguard/bearerguard/scope"
+)
+
+// What a guard finds wrong with a request, other than with its token: for that,
+// see the sentinels of package claims. An [Error] wraps one of either.
+var (
+	// ErrNoToken is wrapped where the request has no access token: no
+	// credentials, or those of another scheme.
+	ErrNoToken = errors.New("middleware: no access token")
+
+	// ErrInvalidRequest is wrapped where the credentials are malformed, or more
+	// than one (RFC 6750 §2, §3.1).
+	ErrInvalidRequest = errors.New("middleware: the request is malformed")
+
+	// ErrInvalidToken is wrapped where the validator refuses the token, beside
+	// its own error.
+	ErrInvalidToken = errors.New("middleware: the validator refuses the token")
+
+	// ErrInsufficientScope is wrapped where the token lacks a scope (RFC 6750
+	// §3.1).
+	ErrInsufficientScope = errors.New("middleware: the token lacks a scope")
+
+	// ErrInsufficientAuthentication is wrapped where the user must log in again,
+	// or in a stronger way (RFC 9470 §3).
+	ErrInsufficientAuthentication = errors.New("middleware: the user's authentication is insufficient")
+
+	// ErrAccessDenied is wrapped where another requirement refuses the request.
+	ErrAccessDenied = errors.New("middleware: a requirement refuses the request")
 )
 
 // Codes of [Error.Code]. The first three are those of RFC 6750 §3.1.
@@ -16,8 +45,13 @@ const (
 	CodeInvalidToken      = "invalid_token"
 	CodeInsufficientScope = "insufficient_scope"
 
+	// CodeInsufficientUserAuthentication is the code of RFC 9470 §3: with a newer
+	// or stronger login of the user, the request would be let through.
+	CodeInsufficientUserAuthentication = "insufficient_user_authentication"
+
 	// CodeAccessDenied is the code of a 403 that is not about scopes. It stands
-	// in the body and not in the challenge, where it is not defined.
+	// in the body and not in the challenge, where it is not defined: a client
+	// that was told insufficient_scope would ask for a token again and again.
 	CodeAccessDenied = "access_denied"
 
 	// CodeUnavailable is the code of a 503. It stands in the body only, with
@@ -27,8 +61,8 @@ const (
 
 // An Error is a refusal: what the client is told, and why.
 type Error struct {
-	// Status is the HTTP status: 400, 401, 403 or 503, or what a requirement of
-	// one's own says, from 400 to 599. A challenge goes with the first three.
+	// Status is the HTTP status: 400, 401, 403, 413 or 503, or what a requirement
+	// of one's own says, from 400 to 599. A challenge goes with the first three.
 	Status int
 
 	// Code is the error code, one of the constants above. It is empty where the
@@ -43,6 +77,17 @@ type Error struct {
 	// Scope has the scopes that the client should ask for, separated by spaces;
 	// empty where that is not known or not the trouble.
 	Scope string
+
+	// ACRValues has the authentication context classes of which the user's login
+	// must have one, separated by spaces, and MaxAge how long ago it may have
+	// been. They are set with [CodeInsufficientUserAuthentication] (RFC 9470 §3);
+	// empty and zero mean that it does not matter.
+	ACRValues string
+	MaxAge    time.Duration
+
+	// RetryAfter is how long the client should wait, in the header Retry-After.
+	// Zero means five seconds with the status 503, and no header otherwise.
+	RetryAfter time.Duration
 
 	// Err is the reason, for logs. The client must not see it, so it is left out
 	// of JSON.
@@ -68,11 +113,11 @@ func missingToken(reason error) *Error {
 	}
 }
 
-func invalidRequest(reason error) *Error {
+func invalidRequest(description string, reason error) *Error {
 	return &Error{
 		Status:      http.StatusBadRequest,
 		Code:        CodeInvalidRequest,
-		Description: "the request must have one Authorization header, with Bearer and one access token",
+		Description: description,
 		Err:         reason,
 	}
 }
@@ -84,9 +129,14 @@ func invalidToken(reason error) *Error {
 		Status:      http.StatusUnauthorized,
 		Code:        CodeInvalidToken,
 		Description: "the access token is expired, malformed or not meant for this API",
-		Err:         reason,
+		Err:         refusedToken{reason},
 	}
 }
+
+// A refusedToken is the validator's error, which tells all, and [ErrInvalidToken].
+type refusedToken struct{ error }
+
+func (e refusedToken) Unwrap() []error { return []error{ErrInvalidToken, e.error} }
 
 func insufficientScope(rule scope.Rule, have scope.Set) *Error {
 	return &Error{
@@ -94,7 +144,16 @@ func insufficientScope(rule scope.Rule, have scope.Set) *Error {
 		Code:        CodeInsufficientScope,
 		Description: "the access token lacks a scope that this resource needs",
 		Scope:       rule.Closest(have).String(),
-		Err:         fmt.Errorf("middleware: the scope %s is missing", rule.Missing(have)),
+		Err:         fmt.Errorf("%w: %s", ErrInsufficientScope, rule.Missing(have)),
+	}
+}
+
+func insufficientAuthentication(description, reason string) *Error {
+	return &Error{
+		Status:      http.StatusUnauthorized,
+		Code:        CodeInsufficientUserAuthentication,
+		Description: description,
+		Err:         fmt.Errorf("%w: %s", ErrInsufficientAuthentication, reason),
 	}
 }
 
@@ -103,114 +162,74 @@ func accessDenied(reason error) *Error {
 		Status:      http.StatusForbidden,
 		Code:        CodeAccessDenied,
 		Description: "the access token does not permit this request",
-		Err:         reason,
+		Err:         fmt.Errorf("%w: %w", ErrAccessDenied, reason),
 	}
 }
 
+// unavailable passes on what the reason says of when to try again.
 func unavailable(reason error) *Error {
-	return &Error{
+	e := &Error{
 		Status:      http.StatusServiceUnavailable,
 		Code:        CodeUnavailable,
 		Description: "the access token cannot be checked now; try again later",
 		Err:         reason,
 	}
-}
-
-// retryAfter is what a 503 asks the client to wait, in seconds: after that the
-// next fetch of the keys is due or near.
-const retryAfter = 5
-
-// refuse answers a request that is not let through. The header is complete
-// before the error handler runs, so that no handler can forget the challenge.
-func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	switch e.Status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		h.Set("WWW-Authenticate", challenge(g.realm, e))
-	case http.StatusServiceUnavailable:
-		h.Set("Retry-After", strconv.Itoa(retryAfter))
+	if hint, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](reason); ok {
+		e.RetryAfter = min(max(hint.RetryAfter(), time.Second), time.Hour)
 	}
-	answer := &refusalWriter{ResponseWriter: w, status: e.Status}
-	g.errorHandler(answer, r, e)
-	answer.begin() // a handler that writes nothing would have net/http answer 200
+	return e
 }
 
-// A refusalWriter answers with the status of the refusal where the error handler
-// sends none before the body: else net/http would send 200.
-type refusalWriter struct {
-	http.ResponseWriter
-	status int
-	begun  bool
+// isOurs reports whether an error is no fault of the client's: there is nothing
+// wrong with the token, only nobody could say whether it is good. Answering
+// invalid_token then would have clients throw good tokens away.
+func isOurs(err error) bool {
+	return errors.Is(err, claims.ErrUnavailable) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-func (w *refusalWriter) begin() {
-	if !w.begun {
-		w.WriteHeader(w.status)
+// refusalOf returns the refusal that a requirement's error stands for. Somebody
+// else has made that error: whatever it is, the request is refused. The refusal
+// is the guard's own, to fill in what the route needs.
+func refusalOf(err error) *Error {
+	var e *Error
+	switch found := errors.As(err, &e); {
+	case found && e == nil:
+		return accessDenied(errors.New("it returned a nil *Error"))
+	case found && 400 <= e.Status && e.Status <= 599:
+		own := *e
+		return &own
+	case isOurs(err):
+		return unavailable(err)
+	default:
+		return accessDenied(err)
 	}
 }
 
-func (w *refusalWriter) WriteHeader(status int) {
-	w.begun = w.begun || status >= 200 // those below are only a prelude
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *refusalWriter) Write(body []byte) (int, error) {
-	w.begin()
-	return w.ResponseWriter.Write(body)
-}
-
-// FlushError is what http.ResponseController calls.
-func (w *refusalWriter) FlushError() error {
-	w.begin()
-	return http.NewResponseController(w.ResponseWriter).Flush()
-}
-
-// Flush implements [http.Flusher].
-func (w *refusalWriter) Flush() { _ = w.FlushError() }
-
-// Unwrap lets http.ResponseController find what else the writer can do.
-func (w *refusalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// challenge returns the value of WWW-Authenticate (RFC 6750 §3). The realm is
-// always there, since Bearer must be followed by something.
-func challenge(realm string, e *Error) string {
-	var text strings.Builder
-	text.WriteString(`Bearer realm="` + realm + `"`)
-	switch e.Code {
-	case CodeInvalidRequest, CodeInvalidToken, CodeInsufficientScope:
-		text.WriteString(`, error="` + e.Code + `"`)
-		if e.Description != "" && isQuotable(e.Description) {
-			text.WriteString(`, error_description="` + e.Description + `"`)
-		}
+// reason returns the sentinel for why a request is refused: one of this package
+// or of package claims.
+func (e *Error) reason() error {
+	switch {
+	case e.Status == http.StatusServiceUnavailable:
+		return claims.ErrUnavailable
+	case e.Code == CodeInvalidToken:
+		return cmp.Or(claims.Reason(e.Err), ErrInvalidToken)
+	case e.Code == CodeInvalidRequest:
+		return ErrInvalidRequest
+	case e.Code == CodeInsufficientScope:
+		return ErrInsufficientScope
+	case e.Code == CodeInsufficientUserAuthentication:
+		return ErrInsufficientAuthentication
+	case e.isMissingToken():
+		return ErrNoToken
+	default:
+		return ErrAccessDenied
 	}
-	if e.Scope != "" && isQuotable(e.Scope) {
-		text.WriteString(`, scope="` + e.Scope + `"`)
-	}
-	return text.String()
 }
 
-// isQuotable reports whether text can stand in a quoted string of a challenge as
-// it is (RFC 6750 §3: %x20-21 / %x23-5B / %x5D-7E).
-func isQuotable(text string) bool {
-	for i := range len(text) {
-		if c := text[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
-}
-
-// writeError writes the body of a refusal.
-func writeError(w http.ResponseWriter, _ *http.Request, e *Error) {
-	body, err := json.Marshal(struct {
-		Code        string `json:"error,omitempty"`
-		Description string `json:"error_description"`
-	}{e.Code, e.Description})
-	if err != nil { // two strings can always be written
-		panic(err)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(e.Status)
-	_, _ = w.Write(append(body, '\n')) // an error means that the client is gone
-}
+// isMissingToken reports whether there was no token. What a validator or a
+// requirement says does not count: they are asked only where there is one.
+func (e *Error) isMissingToken() bool { return e.Code == "" && errors.Is(e.Err, ErrNoToken) }

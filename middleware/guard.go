@@ -3,11 +3,11 @@ package middleware
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"reflect"
 	"slices"
-	"strings"
+	"sync"
+	"time"
 
 	"github.com/bearerguard/bearerguard/claims"
 	"github.com/bearerguard/bearerguard/scope"
@@ -25,14 +25,18 @@ var _ Validator = (*claims.Validator)(nil)
 // A Guard lets requests through that come with a good access token. It is safe
 // for concurrent use. Make one for each API, with [New].
 type Guard struct {
-	validator    Validator
-	realm        string
-	observers    []func(context.Context, Decision)
-	errorHandler func(http.ResponseWriter, *http.Request, *Error)
-}
+	validator      Validator
+	realm          string
+	observers      []func(context.Context, Decision)
+	errorHandler   func(http.ResponseWriter, *http.Request, *Error)
+	allowPreflight bool
+	sources        sources
+	metadata       *ResourceMetadata // nil: not configured
+	metadataURL    string
 
-// An Option is a setting of [New].
-type Option struct{ apply func(*Guard) }
+	mu     sync.Mutex
+	scopes scope.Set // of all routes, for the metadata
+}
 
 // New returns a guard that asks v about tokens. It panics if v is nil, including
 // a nil pointer: look at the error of claims.NewValidator.
@@ -59,49 +63,24 @@ func isNil(v any) bool {
 	return (value.Kind() == reflect.Pointer || value.Kind() == reflect.Func) && value.IsNil()
 }
 
-// WithRealm names the protected area in challenges (RFC 9110 §11.5), in place of
-// "api". It panics if the name has a character other than printable ASCII
-// without " and \.
-func WithRealm(realm string) Option {
-	if !isQuotable(realm) {
-		panic(fmt.Sprintf(`middleware: WithRealm(%q): a realm is printable ASCII without " and \`, realm))
-	}
-	return Option{func(g *Guard) { g.realm = realm }}
-}
-
-// WithObserver has observe called once for each decision, let through or not,
-// before the handler runs or the refusal is written. This is where a program
-// learns why a request was refused; [LogDecisions] writes it to a log.
-//
-// It runs on the request's goroutine, with the request's context, so it must be
-// quick and safe for concurrent use. Several observers are called in the order in
-// which they are given. It panics if observe is nil.
-func WithObserver(observe func(context.Context, Decision)) Option {
-	if observe == nil {
-		panic("middleware: WithObserver was given a nil function")
-	}
-	return Option{func(g *Guard) { g.observers = append(g.observers, observe) }}
-}
-
-// WithErrorHandler has write called for each refusal, in place of the JSON body
-// of this package. The challenge, Cache-Control and Retry-After are in the header
-// already; write sends the status, e.Status, and the body it likes. Where it
-// sends no status of its own, e.Status is sent.
-//
-// It must not show e.Unwrap() to the client: that is the reason. It panics if
-// write is nil.
-func WithErrorHandler(write func(w http.ResponseWriter, r *http.Request, e *Error)) Option {
-	if write == nil {
-		panic("middleware: WithErrorHandler was given a nil function")
-	}
-	return Option{func(g *Guard) { g.errorHandler = write }}
-}
-
 // Handler returns a handler that calls next for requests with a good access
 // token, whatever its scope. As a func(http.Handler) http.Handler it is a
 // middleware itself. It panics if next is nil.
+//
+// The handler has the method Policy() [Policy], as all have that a guard returns.
 func (g *Guard) Handler(next http.Handler) http.Handler {
-	return g.protect(nil, next)
+	return g.protect(Policy{Access: TokenRequired}, next)
+}
+
+// Optional returns a handler that calls next for requests with a good access token
+// and for requests with none at all. A token that is sent must be good: a bad one
+// is refused, since a client that sends it believes to be known. It panics if next
+// is nil.
+//
+// In next, claims.FromContext tells the two apart: it reports false where there
+// was no token.
+func (g *Guard) Optional(next http.Handler) http.Handler {
+	return g.protect(Policy{Access: AnonymousAllowed}, next)
 }
 
 // Require returns a middleware that lets requests through that have a good access
@@ -119,7 +98,9 @@ func (g *Guard) Require(requirements ...Requirement) func(http.Handler) http.Han
 		}
 	}
 	requirements = slices.Clone(requirements)
-	return func(next http.Handler) http.Handler { return g.protect(requirements, next) }
+	return func(next http.Handler) http.Handler {
+		return g.protect(Policy{Access: TokenRequired, Requirements: requirements}, next)
+	}
 }
 
 // RequireScope returns a middleware that lets requests through whose access
@@ -131,7 +112,8 @@ func (g *Guard) RequireScope(scopes ...string) func(http.Handler) http.Handler {
 
 // Check decides about a request as [Guard.Handler] does, and nothing more: it
 // writes nothing, checks no requirement, calls no observer and puts nothing into
-// a context. The error is an *[Error].
+// a context. The error is an *[Error]; it wraps [ErrNoToken] where the request has
+// no token.
 func (g *Guard) Check(r *http.Request) (*claims.Claims, error) {
 	p, refusal := g.authenticate(r)
 	if refusal != nil {
@@ -141,33 +123,82 @@ func (g *Guard) Check(r *http.Request) (*claims.Claims, error) {
 }
 
 // protect returns the handler that stands before next.
-func (g *Guard) protect(requirements []Requirement, next http.Handler) http.Handler {
+func (g *Guard) protect(policy Policy, next http.Handler) *protected {
 	if isNil(next) {
 		panic("middleware: a guard was given a nil handler")
 	}
-	policy := describe(requirements)
-	needed := neededScope(requirements)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, refusal := g.authenticate(r)
-		if refusal == nil {
-			refusal = meet(requirements, r, p.claims)
-		} else if refusal.Status == http.StatusUnauthorized {
-			// The scope that the resource needs, so that the client asks for the
-			// right token at once (RFC 6750 §3).
-			refusal.Scope = needed
-		}
-		if len(g.observers) > 0 {
-			decision := newDecision(r, policy, p, refusal)
-			for _, observe := range g.observers {
-				observe(r.Context(), decision)
+	g.mu.Lock()
+	g.scopes = g.scopes.Union(policy.Scopes())
+	g.mu.Unlock()
+	return &protected{guard: g, policy: policy, needed: policy.needs(nil), next: next}
+}
+
+// A protected handler is what a guard stands before.
+type protected struct {
+	guard  *Guard
+	policy Policy
+	needed needs // where that does not depend on the request
+	next   http.Handler
+}
+
+// Policy returns what is asked of requests, by this guard and by those that stand
+// directly behind it.
+func (p *protected) Policy() Policy { return p.policy.and(PolicyOf(p.next)) }
+
+// ServeHTTP implements [http.Handler].
+func (p *protected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v := verdict{began: p.guard.start(r)}
+	p.decide(r, &v)
+	p.guard.tell(r, p.policy, &v)
+	switch {
+	case v.refusal != nil:
+		p.guard.refuse(w, r, v.refusal)
+		return
+	case v.passage != nil && v.passage.from == inQuery: // RFC 6750 §2.3
+		w.Header().Set("Cache-Control", "private")
+	}
+	p.next.ServeHTTP(w, v.passage.attach(p.guard, r))
+}
+
+// A verdict is what is decided about a request.
+type verdict struct {
+	outcome Outcome
+	passage *passage    // nil: no token was found good
+	failed  Requirement // that is not met
+	refusal *Error      // nil: the request is let through
+
+	began time.Time // zero: nobody wants to know how long it took
+}
+
+// decide decides about a request. It writes nothing.
+func (p *protected) decide(r *http.Request, v *verdict) {
+	if p.guard.allowPreflight && isPreflight(r) {
+		v.outcome = Preflight
+		return
+	}
+	v.passage, v.refusal = p.guard.authenticate(r)
+	if v.refusal == nil {
+		v.failed, v.refusal = meet(p.policy.Requirements, r, v.passage.claims)
+	}
+	switch refusal := v.refusal; {
+	case refusal == nil:
+		v.outcome = Allowed
+	case p.policy.Access == AnonymousAllowed && v.passage == nil && refusal.isMissingToken():
+		v.outcome, v.refusal = Anonymous, nil
+	case refusal.Status == http.StatusServiceUnavailable:
+		v.outcome = Undecided
+	default:
+		v.outcome = Refused
+		if refusal.Status == http.StatusUnauthorized {
+			// What the resource needs, so that the client asks for the right token
+			// at once (RFC 6750 §3, RFC 9470 §3).
+			needed := p.needed
+			if needed.varies {
+				needed = p.policy.needs(r)
 			}
+			needed.fill(refusal)
 		}
-		if refusal != nil {
-			g.refuse(w, r, refusal)
-			return
-		}
-		next.ServeHTTP(w, p.attach(r))
-	})
+	}
 }
 
 // A passage is what a guard has found out about a request. One value holds all
@@ -176,30 +207,32 @@ func (g *Guard) protect(requirements []Requirement, next http.Handler) http.Hand
 type passage struct {
 	guard  *Guard
 	token  string
+	from   place
 	claims *claims.Claims // the validator's: what is believed
 	copied *claims.Claims // the handler's, which may change them
 }
 
-func newPassage(g *Guard, token string, c *claims.Claims) *passage {
-	copied := *c
-	copied.Audience, copied.AMR = slices.Clone(c.Audience), slices.Clone(c.AMR)
-	return &passage{guard: g, token: token, claims: c, copied: &copied}
+func newPassage(g *Guard, c credential, believed *claims.Claims) *passage {
+	copied := *believed
+	copied.Audience = slices.Clone(believed.Audience)
+	copied.AMR = slices.Clone(believed.AMR)
+	return &passage{guard: g, token: c.token, from: c.from, claims: believed, copied: &copied}
 }
 
 type passageKey struct{}
 
 // authenticate finds the token of a request and has it validated.
 func (g *Guard) authenticate(r *http.Request) (*passage, *Error) {
-	token, refusal := bearerToken(r.Header)
+	found, refusal := g.credential(r)
 	if refusal != nil {
 		return nil, refusal
 	}
 	// Behind a middleware of the same guard there is no need to verify the same
 	// token again. Another guard's passage is for another API.
-	if p, ok := r.Context().Value(passageKey{}).(*passage); ok && p.guard == g && p.token == token {
+	if p, _ := r.Context().Value(passageKey{}).(*passage); p != nil && p.guard == g && p.token == found.token {
 		return p, nil
 	}
-	c, err := g.validator.Validate(r.Context(), token)
+	c, err := g.validator.Validate(r.Context(), found.token)
 	switch {
 	case isOurs(err):
 		return nil, unavailable(err)
@@ -208,25 +241,26 @@ func (g *Guard) authenticate(r *http.Request) (*passage, *Error) {
 	case c == nil:
 		return nil, unavailable(errors.New("middleware: the validator returned neither claims nor an error"))
 	}
-	return newPassage(g, token, c), nil
-}
-
-// isOurs reports whether an error is no fault of the client's: there is nothing
-// wrong with the token, only nobody could say whether it is good. Answering
-// invalid_token then would have clients throw good tokens away.
-func isOurs(err error) bool {
-	return errors.Is(err, claims.ErrUnavailable) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return newPassage(g, found, c), nil
 }
 
 // attach returns the request with the passage and its claims in its context,
-// which is r itself where they are there already.
-func (p *passage) attach(r *http.Request) *http.Request {
+// which is r itself where they are there already. A nil passage hides what
+// somebody else has put there: nobody is known to this guard.
+func (p *passage) attach(g *Guard, r *http.Request) *http.Request {
 	ctx := r.Context()
-	if there, _ := ctx.Value(passageKey{}).(*passage); there != p {
+	there, _ := ctx.Value(passageKey{}).(*passage)
+	c, _ := claims.FromContext(ctx)
+	if p == nil {
+		if there == nil && c == nil {
+			return r
+		}
+		return r.WithContext(claims.NewContext(context.WithValue(ctx, passageKey{}, (*passage)(nil)), nil))
+	}
+	if there != p {
 		ctx = context.WithValue(ctx, passageKey{}, p)
 	}
-	if c, _ := claims.FromContext(ctx); c != p.copied {
+	if c != p.copied {
 		ctx = claims.NewContext(ctx, p.copied)
 	}
 	if ctx == r.Context() {
@@ -237,50 +271,12 @@ func (p *passage) attach(r *http.Request) *http.Request {
 
 // TokenFromContext returns the access token that a request came with, as it was
 // sent, for handlers that pass it on. It is a secret: whoever has it can do what
-// its bearer can. It reports false where the request did not pass a guard.
+// its bearer can. It reports false where the request did not pass a guard, or had
+// no token.
 func TokenFromContext(ctx context.Context) (string, bool) {
-	p, ok := ctx.Value(passageKey{}).(*passage)
-	if !ok {
+	p, _ := ctx.Value(passageKey{}).(*passage)
+	if p == nil {
 		return "", false
 	}
 	return p.token, true
-}
-
-// bearerToken returns the token of a request (RFC 6750 §2.1). It is looked for in
-// the Authorization header only: one in a form or a query is no credential here.
-func bearerToken(header http.Header) (string, *Error) {
-	credentials := header.Values("Authorization")
-	switch {
-	case len(credentials) == 0:
-		return "", missingToken(errors.New("middleware: there is no Authorization header"))
-	case len(credentials) > 1: // RFC 6750 §3.1: more than one method
-		return "", invalidRequest(fmt.Errorf("middleware: there are %d Authorization headers", len(credentials)))
-	}
-	// The scheme is compared without case (RFC 9110 §11.1), and one or more
-	// spaces follow it (RFC 9110 §11.4).
-	scheme, token, _ := strings.Cut(credentials[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", missingToken(errors.New("middleware: the Authorization header does not begin with Bearer and a space"))
-	}
-	token = strings.TrimLeft(token, " ")
-	if !isToken68(token) {
-		return "", invalidRequest(errors.New("middleware: what follows Bearer is not one token"))
-	}
-	return token, nil
-}
-
-// isToken68 reports whether text is a b64token of RFC 6750 §2.1:
-//
-//	b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
-func isToken68(text string) bool {
-	body := strings.TrimRight(text, "=")
-	for i := range len(body) {
-		switch c := body[i]; {
-		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9',
-			c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
-		default:
-			return false
-		}
-	}
-	return body != ""
 }

@@ -484,12 +484,16 @@ func TestObserver(t *testing.T) {
 	require.Len(t, seen, 3)
 
 	passed, lacking, bad := seen[0], seen[1], seen[2]
-	require.Equal(t, middleware.Decision{
-		Method: "GET", Pattern: "GET /patients", Policy: "scope read:patients",
-		Issuer: "https://issuer.example/", ClientID: "client-1",
-	}, passed)
+	require.Equal(t, middleware.Allowed, passed.Outcome)
+	require.Equal(t, "GET", passed.Method)
+	require.Equal(t, "GET /patients", passed.Pattern)
+	require.Equal(t, "scope read:patients", passed.Policy.String())
+	require.Equal(t, "https://issuer.example/", passed.Issuer)
+	require.Equal(t, "client-1", passed.ClientID)
+	require.Nil(t, passed.Refusal)
+	require.NoError(t, passed.Reason)
 	require.Equal(t, 403, lacking.Refusal.Status)
-	require.Equal(t, "middleware: the scope read:patients is missing", lacking.Refusal.Err.Error())
+	require.Equal(t, "middleware: the token lacks a scope: read:patients", lacking.Refusal.Err.Error())
 	require.Equal(t, 401, bad.Refusal.Status)
 	require.Equal(t, "secret cause", bad.Refusal.Err.Error())
 	require.Empty(t, bad.Issuer, "nothing is told of a token that is not good")

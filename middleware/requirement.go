@@ -2,7 +2,10 @@ package middleware
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/claims"
@@ -10,6 +13,8 @@ import (
 )
 
 // A Requirement is what a route asks of a request beyond a good access token.
+// [Scopes], [Clients], [Claim], [ACR], [MaxAuthAge] and [ByMethod] make the usual
+// ones, [Func] one of your own.
 type Requirement interface {
 	// Check returns nil where the request and the claims of its token meet the
 	// requirement. It must not change the claims. An error refuses the request:
@@ -46,52 +51,123 @@ func (s scopes) Check(_ *http.Request, c *claims.Claims) error {
 
 func (s scopes) String() string { return "scope " + s.rule.String() }
 
-// meet returns why a request is refused that has a good token.
-func meet(requirements []Requirement, r *http.Request, c *claims.Claims) *Error {
-	for _, requirement := range requirements {
-		if err := requirement.Check(r, c); err != nil {
-			return refusalOf(err)
-		}
+func (s scopes) needs(*http.Request) needs { return needs{scope: s.rule.Closest(scope.Set{})} }
+
+// Clients returns the requirement that the token was issued to one of these
+// clients, which the issuer says in client_id, azp or the like: see
+// claims.Claims.ClientID. It panics if there is none, or one is empty.
+func Clients(ids ...string) Requirement {
+	return clients(texts("Clients", ids))
+}
+
+type clients []string
+
+func (ids clients) Check(_ *http.Request, c *claims.Claims) error {
+	switch {
+	case c.ClientID == "":
+		return errors.New("the token does not say which client it was issued to")
+	case !slices.Contains(ids, c.ClientID):
+		return errors.New("the token was issued to another client")
 	}
 	return nil
 }
 
-// refusalOf returns the refusal that a requirement's error stands for. Somebody
-// else has made that error: whatever it is, the request is refused.
-func refusalOf(err error) *Error {
-	var e *Error
-	switch found := errors.As(err, &e); {
-	case found && e == nil:
-		return accessDenied(errors.New("middleware: a requirement returned a nil *Error"))
-	case found && 400 <= e.Status && e.Status <= 599:
-		return e
-	case isOurs(err):
-		return unavailable(err)
-	default:
-		return accessDenied(err)
+func (ids clients) String() string { return "client " + strings.Join(ids, " or ") }
+
+// texts returns a copy of what was given to the named function, or panics: an
+// empty text is a setting that somebody forgot, and would let tokens in that lack
+// the claim's value as well.
+func texts(function string, values []string) []string {
+	if len(values) == 0 || slices.Contains(values, "") {
+		panic("middleware: " + function + " needs at least one value, and none that is empty")
 	}
+	return slices.Clone(values)
 }
 
-// describe returns the requirements in words.
-func describe(requirements []Requirement) string {
+// Func returns a requirement that is met where check returns nil; see
+// [Requirement] for what its error does. The name tells in a few words what is
+// asked for, for policies and logs. It panics if the name is empty or check is nil.
+func Func(name string, check func(*http.Request, *claims.Claims) error) Requirement {
+	if name == "" || check == nil {
+		panic("middleware: Func needs a name and a function")
+	}
+	return function{name, check}
+}
+
+type function struct {
+	name  string
+	check func(*http.Request, *claims.Claims) error
+}
+
+func (f function) Check(r *http.Request, c *claims.Claims) error { return f.check(r, c) }
+func (f function) String() string                                { return f.name }
+
+// ByMethod returns a requirement that depends on the request's method, for a route
+// that answers several:
+//
+//	guard.Require(middleware.ByMethod(map[string]middleware.Requirement{
+//		"GET": middleware.Scopes(scope.All("read:patients")),
+//		"PUT": middleware.Scopes(scope.All("write:patients")),
+//	}))
+//
+// GET stands for HEAD too, where that is not named. A request with a method that
+// is not named is refused with 403. It panics if there is no method, or a
+// requirement is nil.
+func ByMethod(requirements map[string]Requirement) Requirement {
 	if len(requirements) == 0 {
-		return "any access token"
+		panic("middleware: ByMethod needs at least one method")
 	}
-	words := make([]string, len(requirements))
-	for i, requirement := range requirements {
-		words[i] = requirement.String()
-	}
-	return strings.Join(words, ", ")
-}
-
-// neededScope returns the scopes that a client should ask for which has no good
-// token yet.
-func neededScope(requirements []Requirement) string {
-	var needed scope.Set
-	for _, requirement := range requirements {
-		if s, ok := requirement.(scopes); ok {
-			needed = needed.Union(s.rule.Closest(scope.Set{}))
+	for method, requirement := range requirements {
+		if method == "" || isNil(requirement) {
+			panic("middleware: ByMethod was given an empty method or a nil requirement")
 		}
 	}
-	return needed.String()
+	return byMethod(maps.Clone(requirements))
+}
+
+type byMethod map[string]Requirement
+
+func (m byMethod) Check(r *http.Request, c *claims.Claims) error {
+	requirement := m.of(r)
+	if requirement == nil {
+		return errors.New("the route has no requirement for this method")
+	}
+	return requirement.Check(r, c)
+}
+
+// of returns the requirement for a request, nil where there is none.
+func (m byMethod) of(r *http.Request) Requirement {
+	if requirement, ok := m[r.Method]; ok || r.Method != http.MethodHead {
+		return requirement
+	}
+	return m[http.MethodGet]
+}
+
+func (m byMethod) needs(r *http.Request) needs {
+	if r == nil {
+		return needs{varies: true}
+	}
+	if n, ok := m.of(r).(needer); ok {
+		return n.needs(r)
+	}
+	return needs{}
+}
+
+func (m byMethod) String() string {
+	words := make([]string, 0, len(m))
+	for _, method := range slices.Sorted(maps.Keys(m)) {
+		words = append(words, fmt.Sprintf("%s: %s", method, m[method]))
+	}
+	return strings.Join(words, "; ")
+}
+
+// meet returns the first requirement that a request with a good token does not
+// meet, and the refusal.
+func meet(requirements []Requirement, r *http.Request, c *claims.Claims) (Requirement, *Error) {
+	for _, requirement := range requirements {
+		if err := requirement.Check(r, c); err != nil {
+			return requirement, refusalOf(err)
+		}
+	}
+	return nil, nil
 }

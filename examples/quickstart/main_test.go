@@ -21,7 +21,7 @@ func TestOnce(t *testing.T) {
 	for _, row := range []string{
 		`access token with read:patients +200 +- +-`,
 		`a machine's token \(client credentials\) +200 +- +-`,
-		`access token without the scope +403 +insufficient_scope +the scope read:patients is missing`,
+		`access token without the scope +403 +insufficient_scope +the token lacks a scope: read:patients`,
 		`the user's ID Token \(aud is the client\) +401 +invalid_token +the token is an ID Token`,
 		`ID Token whose aud contains the API +401 +invalid_token +the token is an ID Token`,
 		`expired access token +401 +invalid_token +the token has expired`,
@@ -32,7 +32,7 @@ func TestOnce(t *testing.T) {
 		`forged: alg none +401 +invalid_token +the token's algorithm is not accepted`,
 		`forged: HS256 with the public key as secret +401 +invalid_token +the token's algorithm is not accepted`,
 		`an opaque token +401 +invalid_token +the token is opaque`,
-		`no token +401 +without error +there is no Authorization header`,
+		`no token +401 +without error +no access token: there is no Authorization header`,
 		`    Www-Authenticate: Bearer realm="api", error="insufficient_scope", .*scope="read:patients"`,
 		`    \{"time":.*"status":401,"reason":"claims: the token is an ID Token, not an access token: it has nonce"\}`,
 		`All 14 requests were answered as they should be\.`,

@@ -10,7 +10,8 @@
 //
 //	r.With(guard.RequireScope("read:patients")).Get("/patients", patients)
 //
-// This package adds the vocabulary of ginguard, so that both read the same.
+// This package adds the vocabulary of ginguard, so that both read the same, and
+// [Routes], by which a test can tell whether a route was forgotten.
 //
 // In a handler, [Claims] has what the token says.
 //
@@ -29,6 +30,10 @@ import (
 // Handler returns a middleware that lets requests through with a good access
 // token, whatever its scope. See [middleware.Guard.Handler].
 func Handler(g *middleware.Guard) func(http.Handler) http.Handler { return g.Handler }
+
+// Optional returns a middleware that lets requests through with a good access token
+// or none. See [middleware.Guard.Optional].
+func Optional(g *middleware.Guard) func(http.Handler) http.Handler { return g.Optional }
 
 // Require returns a middleware that lets requests through that have a good
 // access token and meet all of the requirements. It panics if there is none or

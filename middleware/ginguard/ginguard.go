@@ -30,6 +30,10 @@ import (
 // token, whatever its scope. See [middleware.Guard.Handler].
 func Handler(g *middleware.Guard) gin.HandlerFunc { return adapt(g.Handler) }
 
+// Optional returns a gin handler that lets requests through with a good access token
+// or none. See [middleware.Guard.Optional].
+func Optional(g *middleware.Guard) gin.HandlerFunc { return adapt(g.Optional) }
+
 // Require returns a gin handler that lets requests through that have a good access
 // token and meet all of the requirements; gin's path parameters are their request's
 // path values. It panics if there is none or one is nil. See

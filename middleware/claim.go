@@ -1,0 +1,139 @@
+package middleware
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/bearerguard/bearerguard/claims"
+)
+
+// A ClaimName names a claim, for requirements about its value. Make one with
+// [Claim].
+type ClaimName struct{ path []string }
+
+// Claim returns the name of a claim, for requirements about its value:
+//
+//	guard.Require(middleware.Claim("org_id").EqualsPathValue("org"))
+//	guard.Require(middleware.Claim("https://example.com/roles").Contains("nurse"))
+//
+// A claim that is a member of an object is named by the way to it, so that a dot in
+// a name is nothing special:
+//
+//	guard.Require(middleware.Claim("realm_access", "roles").Contains("nurse"))
+//
+// Names are compared as they are (RFC 7519 §7.3). It panics if there is none, or
+// one is empty.
+func Claim(path ...string) ClaimName { return ClaimName{texts("Claim", path)} }
+
+// String returns the name as the policy has it: org_id, or realm_access/roles.
+func (n ClaimName) String() string { return strings.Join(n.path, "/") }
+
+// Equals returns the requirement that the claim is this text. It panics if the
+// value is empty.
+func (n ClaimName) Equals(value string) Requirement { return n.OneOf(value) }
+
+// OneOf returns the requirement that the claim is one of these texts. It panics if
+// there is none, or one is empty.
+func (n ClaimName) OneOf(values ...string) Requirement {
+	values = texts("Claim.OneOf", values)
+	return n.require("is "+quoted(values, " or "), func(_ *http.Request, claim json.RawMessage) bool {
+		text, ok := textOf(claim)
+		return ok && slices.Contains(values, text)
+	})
+}
+
+// Contains returns the requirement that the claim is an array with all of these
+// texts among its elements. A claim that is a text counts as an array of one. It
+// panics if there is none, or one is empty.
+func (n ClaimName) Contains(values ...string) Requirement {
+	values = texts("Claim.Contains", values)
+	return n.require("contains "+quoted(values, " and "), func(_ *http.Request, claim json.RawMessage) bool {
+		elements := textsOf(claim)
+		return !slices.ContainsFunc(values, func(value string) bool { return !slices.Contains(elements, value) })
+	})
+}
+
+// IsTrue returns the requirement that the claim is true, the JSON value.
+func (n ClaimName) IsTrue() Requirement {
+	return n.require("is true", func(_ *http.Request, claim json.RawMessage) bool { return string(claim) == "true" })
+}
+
+// EqualsPathValue returns the requirement that the claim is a text, and the same as
+// the path value of that name ([http.Request.PathValue]): {org} in the pattern of a
+// route of net/http or chi, :org in one of gin. A route without it lets nobody
+// through. It panics if the name is empty.
+func (n ClaimName) EqualsPathValue(name string) Requirement {
+	texts("Claim.EqualsPathValue", []string{name})
+	return n.require("is {"+name+"} of the path", func(r *http.Request, claim json.RawMessage) bool {
+		text, ok := textOf(claim)
+		return ok && text != "" && text == r.PathValue(name)
+	})
+}
+
+// require returns a requirement about the claim, which must be there.
+func (n ClaimName) require(what string, met func(*http.Request, json.RawMessage) bool) Requirement {
+	if len(n.path) == 0 {
+		panic("middleware: a ClaimName is a zero value; make one with Claim")
+	}
+	return claim{n, what, met}
+}
+
+type claim struct {
+	name ClaimName
+	what string
+	met  func(*http.Request, json.RawMessage) bool
+}
+
+func (c claim) String() string { return "claim " + c.name.String() + " " + c.what }
+
+// Check does not tell what the claim has instead: that may be personal.
+func (c claim) Check(r *http.Request, all *claims.Claims) error {
+	value, ok := all.Lookup(c.name.path...)
+	switch {
+	case !ok:
+		return fmt.Errorf("the token has no claim %s", c.name)
+	case !c.met(r, value):
+		return fmt.Errorf("the claim %s is another than the route asks for", c.name)
+	}
+	return nil
+}
+
+// textOf returns what a claim says that is a string.
+func textOf(claim json.RawMessage) (string, bool) {
+	var text *string // null leaves it nil
+	err := json.Unmarshal(claim, &text)
+	if err != nil || text == nil {
+		return "", false
+	}
+	return *text, true
+}
+
+// textsOf returns the strings in a claim that is one, or an array of them.
+func textsOf(claim json.RawMessage) []string {
+	if text, ok := textOf(claim); ok {
+		return []string{text}
+	}
+	var texts []string
+	var elements []json.RawMessage
+	if json.Unmarshal(claim, &elements) != nil {
+		return nil
+	}
+	for _, element := range elements {
+		if text, ok := textOf(element); ok {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
+func quoted(values []string, conjunction string) string {
+	words := make([]string, len(values))
+	for i, value := range values {
+		words[i] = strconv.Quote(value)
+	}
+	return strings.Join(words, conjunction)
+}

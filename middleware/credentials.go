@@ -1,0 +1,210 @@
+package middleware
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// sources says where else than in the Authorization header a guard looks for the
+// token.
+type sources struct {
+	form        bool
+	query       bool
+	cookie      string // its name; "": none
+	crossOrigin *http.CrossOriginProtection
+}
+
+// tokenParameter is the name of the token in a form or a query (RFC 6750 §2.2,
+// §2.3).
+const tokenParameter = "access_token"
+
+// maxFormSize is how large a form may be in which a token is looked for.
+const maxFormSize = 1 << 20
+
+// A credential is the token of a request, and where it was found.
+type credential struct {
+	token string
+	from  place
+}
+
+type place int
+
+const (
+	inHeader place = iota
+	inForm
+	inQuery
+	inCookie
+)
+
+// Made once: requests without a token are the cheapest to send.
+var (
+	errNoHeader    = fmt.Errorf("%w: there is no Authorization header", ErrNoToken)
+	errOtherScheme = fmt.Errorf("%w: the Authorization header does not begin with Bearer and a space", ErrNoToken)
+	errNotOneToken = fmt.Errorf("%w: what follows Bearer is not one token", ErrInvalidRequest)
+	errTwoWays     = fmt.Errorf("%w: the token was sent in more than one way", ErrInvalidRequest)
+	errLargeForm   = fmt.Errorf("%w: the form is too large to look for a token in it", ErrInvalidRequest)
+	errNotAToken   = fmt.Errorf("%w: the parameter or cookie of the token has something else", ErrInvalidRequest)
+)
+
+const (
+	sayOneHeader = "the request must have one Authorization header, with Bearer and one access token"
+	sayOneWay    = "the request must have one access token, sent in one way"
+)
+
+// credential returns the token of a request. A token in a form, a query or a
+// cookie is no credential unless the guard was told to look there.
+func (g *Guard) credential(r *http.Request) (credential, *Error) {
+	token, refusal := headerToken(r.Header)
+	if refusal != nil && !errors.Is(refusal.Err, ErrNoToken) {
+		return credential{}, refusal
+	}
+	if g.sources == (sources{}) {
+		return credential{token: token}, refusal
+	}
+	var found []credential
+	if refusal == nil {
+		found = append(found, credential{token, inHeader})
+	}
+	if g.sources.query {
+		for _, token := range r.URL.Query()[tokenParameter] {
+			found = append(found, credential{token, inQuery})
+		}
+	}
+	if g.sources.form {
+		tokens, refusal := formTokens(r)
+		if refusal != nil {
+			return credential{}, refusal
+		}
+		for _, token := range tokens {
+			found = append(found, credential{token, inForm})
+		}
+	}
+	if g.sources.cookie != "" {
+		for _, cookie := range r.CookiesNamed(g.sources.cookie) {
+			found = append(found, credential{cookie.Value, inCookie})
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return credential{}, refusal
+	case len(found) > 1: // RFC 6750 §2, §3.1
+		return credential{}, invalidRequest(sayOneWay, errTwoWays)
+	case !isToken68(found[0].token):
+		return credential{}, invalidRequest(sayOneWay, errNotAToken)
+	case found[0].from == inCookie:
+		if err := g.sources.checkOrigin(r); err != nil {
+			return credential{}, accessDenied(err)
+		}
+	}
+	return found[0], nil
+}
+
+// headerToken returns the token in the Authorization header (RFC 6750 §2.1).
+func headerToken(header http.Header) (string, *Error) {
+	credentials := header.Values("Authorization")
+	switch {
+	case len(credentials) == 0:
+		return "", missingToken(errNoHeader)
+	case len(credentials) > 1: // RFC 6750 §3.1: more than one method
+		return "", invalidRequest(sayOneHeader, fmt.Errorf("%w: there are %d Authorization headers", ErrInvalidRequest, len(credentials)))
+	}
+	// The scheme is compared without case (RFC 9110 §11.1), and one or more
+	// spaces follow it (RFC 9110 §11.4).
+	scheme, token, _ := strings.Cut(credentials[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", missingToken(errOtherScheme)
+	}
+	token = strings.TrimLeft(token, " ")
+	if !isToken68(token) {
+		return "", invalidRequest(sayOneHeader, errNotOneToken)
+	}
+	return token, nil
+}
+
+// isToken68 reports whether text is a b64token of RFC 6750 §2.1:
+//
+//	b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+func isToken68(text string) bool {
+	body := strings.TrimRight(text, "=")
+	for i := range len(body) {
+		switch c := body[i]; {
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9',
+			c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
+		default:
+			return false
+		}
+	}
+	return body != ""
+}
+
+// formTokens returns the tokens in the form that is the request's body, if it is
+// one as RFC 6750 §2.2 wants it. The handler finds the body as it was.
+func formTokens(r *http.Request) ([]string, *Error) {
+	switch r.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch: // never GET
+	default:
+		return nil, nil
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+		return nil, nil
+	}
+	if r.PostForm != nil { // somebody before has read the body
+		return r.PostForm[tokenParameter], nil
+	}
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, nil
+	}
+	var body []byte
+	var err error
+	if r.ContentLength <= maxFormSize {
+		body, err = io.ReadAll(io.LimitReader(r.Body, maxFormSize+1))
+	}
+	_, cut := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case cut, len(body) > maxFormSize, r.ContentLength > maxFormSize:
+		return nil, &Error{
+			Status:      http.StatusRequestEntityTooLarge,
+			Code:        CodeInvalidRequest,
+			Description: "the form is too large to have an access token in it; send the token in the header",
+			Err:         errLargeForm,
+		}
+	case err != nil:
+		return nil, invalidRequest("the form could not be read to its end", fmt.Errorf("%w: %w", ErrInvalidRequest, err))
+	}
+	r.Body = readAgain{bytes.NewReader(body), r.Body}
+	values, _ := url.ParseQuery(string(body)) // what it can read, as a handler's ParseForm
+	return values[tokenParameter], nil
+}
+
+// readAgain is a body that has been read, to be read from the start.
+type readAgain struct {
+	io.Reader
+	io.Closer
+}
+
+// checkOrigin refuses what another site has a browser send: a cookie goes along by
+// itself. The upgrade to a WebSocket counts as a request that changes something,
+// since the other site could read and write through it.
+func (s sources) checkOrigin(r *http.Request) error {
+	if r.Header.Get("Upgrade") != "" {
+		r = r.Clone(r.Context())
+		r.Method = http.MethodPost
+	}
+	return s.crossOrigin.Check(r)
+}
+
+// isPreflight reports whether the request is what a browser asks before it sends a
+// request to another origin (the Fetch standard, "CORS-preflight request"). It has
+// no credentials.
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions &&
+		r.Header.Get("Origin") != "" &&
+		r.Header.Get("Access-Control-Request-Method") != "" &&
+		len(r.Header.Values("Authorization")) == 0
+}

@@ -1,0 +1,153 @@
+package middleware
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/bearerguard/bearerguard/scope"
+)
+
+// A Policy is what is asked of requests before a handler runs. The zero value asks
+// nothing: the handler is not protected.
+type Policy struct {
+	// Access says whether a token is needed.
+	Access Access
+
+	// Requirements are checked in this order, where there is a token. They are
+	// not to be changed.
+	Requirements []Requirement
+}
+
+// Access says whether a request needs a token.
+type Access int
+
+const (
+	// Unprotected means that no guard stands before the handler.
+	Unprotected Access = iota
+
+	// AnonymousAllowed is what [Guard.Optional] asks: a token that is sent must be
+	// good.
+	AnonymousAllowed
+
+	// TokenRequired means that nobody gets in without a good token.
+	TokenRequired
+)
+
+// String returns the policy in words, such as "scope read:patients", "any access
+// token" or "unprotected".
+func (p Policy) String() string {
+	words := make([]string, 0, len(p.Requirements)+1)
+	switch {
+	case p.Access == Unprotected:
+		return "unprotected"
+	case p.Access == AnonymousAllowed:
+		words = append(words, "anyone, or a good access token")
+	case len(p.Requirements) == 0:
+		return "any access token"
+	}
+	for _, requirement := range p.Requirements {
+		words = append(words, requirement.String())
+	}
+	return strings.Join(words, ", ")
+}
+
+// Scopes returns all scopes that the requirements of [Scopes] name.
+func (p Policy) Scopes() scope.Set { return scopesOf(p.Requirements) }
+
+func scopesOf(requirements []Requirement) scope.Set {
+	var all scope.Set
+	for _, requirement := range requirements {
+		switch r := requirement.(type) {
+		case scopes:
+			all = all.Union(r.rule.Scopes())
+		case byMethod:
+			for _, one := range r {
+				all = all.Union(scopesOf([]Requirement{one}))
+			}
+		}
+	}
+	return all
+}
+
+// PolicyOf returns the policy of a handler that a guard has returned, or of any
+// that has the method Policy() Policy. It is [Unprotected] for all others: a
+// middleware around a guarded handler hides its policy, unless it has that method
+// too.
+//
+// So a test can see to it that no route was forgotten, where the routes are a list:
+//
+//	for pattern, handler := range routes {
+//		require.NotEqual(t, middleware.Unprotected, middleware.PolicyOf(handler).Access, pattern)
+//	}
+func PolicyOf(h http.Handler) Policy {
+	if h, ok := h.(interface{ Policy() Policy }); ok && !isNil(h) {
+		return h.Policy()
+	}
+	return Policy{}
+}
+
+// and returns the policy of a handler that is behind both: who gets in must meet
+// either.
+func (p Policy) and(inner Policy) Policy {
+	both := Policy{Access: max(p.Access, inner.Access)}
+	both.Requirements = append(append(both.Requirements, p.Requirements...), inner.Requirements...)
+	return both
+}
+
+// A Route is an entry of a router, and what is asked of requests for it.
+type Route struct {
+	Method  string // such as "GET"
+	Pattern string // as the router has it
+
+	// Policy is what is asked for; [Unprotected] where no guard was found.
+	Policy Policy
+}
+
+// String returns the route in words, such as "GET /patients: scope read:patients".
+func (r Route) String() string { return r.Method + " " + r.Pattern + ": " + r.Policy.String() }
+
+// needs is what a client should ask the issuer for.
+type needs struct {
+	scope     scope.Set
+	acrValues string
+	maxAge    time.Duration
+	varies    bool // from request to request
+}
+
+// A needer is a requirement that a client can meet by asking for another token.
+type needer interface{ needs(*http.Request) needs }
+
+// needs returns what a request needs; without one, what all need.
+func (p Policy) needs(r *http.Request) needs {
+	var all needs
+	for _, requirement := range p.Requirements {
+		if n, ok := requirement.(needer); ok {
+			all = all.and(n.needs(r))
+		}
+	}
+	return all
+}
+
+func (n needs) and(other needs) needs {
+	n.scope = n.scope.Union(other.scope)
+	n.varies = n.varies || other.varies
+	n.acrValues = cmp.Or(n.acrValues, other.acrValues)
+	if n.maxAge == 0 || (0 < other.maxAge && other.maxAge < n.maxAge) {
+		n.maxAge = cmp.Or(other.maxAge, n.maxAge)
+	}
+	return n
+}
+
+// fill tells a client whose token is refused what to ask for, all of it: if it
+// logged the user in for one need after the other, it might never have both.
+func (n needs) fill(e *Error) {
+	e.Scope = cmp.Or(e.Scope, n.scope.String())
+	if e.Code == CodeInsufficientUserAuthentication {
+		e.ACRValues = cmp.Or(e.ACRValues, n.acrValues)
+		if n.maxAge > 0 && (e.MaxAge == 0 || n.maxAge < e.MaxAge) {
+			e.MaxAge = n.maxAge
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package middleware
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// retryAfter is what a 503 asks the client to wait where nobody knows better:
+// after that the next fetch of the keys is due or near.
+const retryAfter = 5 * time.Second
+
+// refuse answers a request that is not let through. The header is complete
+// before the error handler runs, so that no handler can forget the challenge.
+func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	wait := e.RetryAfter
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		h.Set("WWW-Authenticate", g.challenge(e))
+	case http.StatusServiceUnavailable:
+		if wait <= 0 {
+			wait = retryAfter
+		}
+	}
+	if wait > 0 {
+		h.Set("Retry-After", seconds(wait))
+	}
+	answer := &refusalWriter{ResponseWriter: w, status: e.Status}
+	g.errorHandler(answer, r, e)
+	answer.begin() // a handler that writes nothing would have net/http answer 200
+}
+
+// seconds returns whole seconds, rounded up: who comes a moment too early comes in
+// vain.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
+// A refusalWriter answers with the status of the refusal where the error handler
+// sends none before the body: else net/http would send 200.
+type refusalWriter struct {
+	http.ResponseWriter
+	status int
+	begun  bool
+}
+
+func (w *refusalWriter) begin() {
+	if !w.begun {
+		w.WriteHeader(w.status)
+	}
+}
+
+func (w *refusalWriter) WriteHeader(status int) {
+	w.begun = w.begun || status >= 200 // those below are only a prelude
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *refusalWriter) Write(body []byte) (int, error) {
+	w.begin()
+	return w.ResponseWriter.Write(body)
+}
+
+// FlushError is what http.ResponseController calls.
+func (w *refusalWriter) FlushError() error {
+	w.begin()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Flush implements [http.Flusher].
+func (w *refusalWriter) Flush() { _ = w.FlushError() }
+
+// Unwrap lets http.ResponseController find what else the writer can do.
+func (w *refusalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// challenge returns the value of WWW-Authenticate (RFC 6750 §3, RFC 9470 §3,
+// RFC 9728 §5.1). The realm is always there, since Bearer must be followed by
+// something.
+func (g *Guard) challenge(e *Error) string {
+	var text strings.Builder
+	text.WriteString(`Bearer realm="` + g.realm + `"`)
+	// What cannot be quoted is left out: somebody's own Error may have anything.
+	add := func(name, value string) {
+		if value != "" && isQuotable(value) {
+			text.WriteString(`, ` + name + `="` + value + `"`)
+		}
+	}
+	stepUp := e.Code == CodeInsufficientUserAuthentication
+	switch e.Code {
+	case CodeInvalidRequest, CodeInvalidToken, CodeInsufficientScope, CodeInsufficientUserAuthentication:
+		add("error", e.Code)
+		add("error_description", e.Description)
+	}
+	add("scope", e.Scope)
+	if stepUp {
+		add("acr_values", e.ACRValues)
+		if e.MaxAge > 0 {
+			add("max_age", strconv.FormatInt(int64(e.MaxAge/time.Second), 10))
+		}
+	}
+	add("resource_metadata", g.metadataURL)
+	return text.String()
+}
+
+// isQuotable reports whether text can stand in a quoted string of a challenge as
+// it is (RFC 6750 §3: %x20-21 / %x23-5B / %x5D-7E).
+func isQuotable(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// writeError writes the body of a refusal.
+func writeError(w http.ResponseWriter, _ *http.Request, e *Error) {
+	body, err := json.Marshal(struct {
+		Code        string `json:"error,omitempty"`
+		Description string `json:"error_description"`
+	}{e.Code, e.Description})
+	if err != nil { // two strings can always be written
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(e.Status)
+	_, _ = w.Write(append(body, '\n')) // an error means that the client is gone
+}
