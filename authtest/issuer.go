@@ -196,8 +196,9 @@ func (i *Issuer) Authorize(r *http.Request, options ...TokenOption) {
 }
 
 // AddClient lets a client get tokens from the token endpoint, by the client
-// credentials grant (RFC 6749 §4.4) with the parameter audience. The client may
-// have the scopes there; it may have several audiences by several calls.
+// credentials grant (RFC 6749 §4.4) with the parameter audience, or resource
+// (RFC 8707 §2). The client may have the scopes there; it may have several
+// audiences by several calls.
 func (i *Issuer) AddClient(id, secret, audience string, scopes ...string) {
 	i.core.AddClient(id, secret, audience, scopes)
 }

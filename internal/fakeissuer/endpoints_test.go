@@ -66,6 +66,8 @@ func TestAClientGetsATokenForItsAudience(t *testing.T) {
 		{"basic", "robot", "s3cret", ask, "read:patients write:patients"},
 		{"post", "", "", ask + "&client_id=robot&client_secret=s3cret", "read:patients write:patients"},
 		{"fewer scopes", "robot", "s3cret", ask + "&scope=write:patients", "write:patients"},
+		{"for a resource (RFC 8707)", "robot", "s3cret", "grant_type=client_credentials&resource=" + audience, "read:patients write:patients"},
+		{"for a resource that is the audience", "robot", "s3cret", ask + "&resource=" + audience, "read:patients write:patients"},
 		{"an empty scope", "robot", "s3cret", ask + "&scope=", "read:patients write:patients"},
 	}
 	for _, tt := range tests {
@@ -105,6 +107,9 @@ func TestWhatTheTokenEndpointRefuses(t *testing.T) {
 		{"no client", "", "", form, ask, 401, "invalid_client"},
 		{"an unknown audience", "robot", "s3cret", form, ask + "/other", 400, "invalid_target"},
 		{"no audience", "robot", "s3cret", form, "grant_type=client_credentials", 400, "invalid_target"},
+		{"an unknown resource", "robot", "s3cret", form, "grant_type=client_credentials&resource=" + audience + "/other", 400, "invalid_target"},
+		{"a resource that is not the audience", "robot", "s3cret", form, ask + "&resource=" + audience + "/other", 400, "invalid_target"},
+		{"two resources", "robot", "s3cret", form, "grant_type=client_credentials&resource=" + audience + "/other&resource=" + audience, 400, "invalid_target"},
 		{"a scope too wide", "robot", "s3cret", form, ask + "&scope=read:patients+admin", 400, "invalid_scope"},
 		{"the start of a scope", "robot", "s3cret", form, ask + "&scope=read", 400, "invalid_scope"},
 		{"another grant", "robot", "s3cret", form, "grant_type=password&audience=" + audience, 400, "unsupported_grant_type"},

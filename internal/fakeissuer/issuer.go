@@ -76,6 +76,7 @@ func New(url string) *Issuer {
 		requests:  map[string]int{},
 	}
 	i.endpoints.HandleFunc("GET /.well-known/openid-configuration", i.serveMetadata)
+	i.endpoints.HandleFunc("GET /.well-known/oauth-authorization-server", i.serveMetadata) // RFC 8414 §3
 	i.endpoints.HandleFunc("GET /"+keySetPath, i.serveKeySet)
 	i.endpoints.HandleFunc("POST /"+tokenPath, i.serveToken)
 	i.endpoints.HandleFunc("GET /"+userinfoPath, i.serveUserinfo)
@@ -271,9 +272,9 @@ func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusUnauthorized, "invalid_client", "the client is not known, or its secret is wrong")
 		return
 	}
-	audience := r.PostForm.Get("audience")
+	audience, clear := target(r.PostForm)
 	granted, allowed := known.scopes[audience]
-	if !allowed {
+	if !clear || !allowed {
 		writeError(w, http.StatusBadRequest, "invalid_target", "the client may not have tokens for this audience")
 		return
 	}
@@ -303,6 +304,19 @@ func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
 		"expires_in":   int(Lifetime.Seconds()),
 		"scope":        token.Claims["scope"],
 	})
+}
+
+// target returns which API a token is asked for: in the parameter audience, which
+// many authorization servers have, or in resource (RFC 8707 §2). It reports false
+// where they name several.
+func target(form url.Values) (audience string, clear bool) {
+	for _, named := range slices.Concat(form["audience"], form["resource"]) {
+		if audience != "" && named != audience {
+			return "", false
+		}
+		audience = named
+	}
+	return audience, true
 }
 
 // authenticate returns the client whose credentials a request has (RFC 6749

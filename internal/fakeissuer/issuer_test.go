@@ -89,14 +89,16 @@ func header(t *testing.T, token string) jws.Headers {
 
 func TestTheMetadataNameTheIssuerAndItsEndpoints(t *testing.T) {
 	issuer := newIssuer(t)
-	response, err := issuer.Client().Get(issuer.URL() + metadataPath)
-	require.NoError(t, err)
-	metadata := object(t, response)
 	require.Equal(t, "https://issuer.example/", issuer.URL())
-	require.Equal(t, issuer.URL(), metadata["issuer"])
-	require.Equal(t, issuer.URL()+keySetPath, metadata["jwks_uri"])
-	require.Equal(t, issuer.TokenURL(), metadata["token_endpoint"])
-	require.Equal(t, issuer.URL()+"userinfo", metadata["userinfo_endpoint"])
+	for _, path := range []string{metadataPath, ".well-known/oauth-authorization-server"} { // OpenID Connect, RFC 8414
+		response, err := issuer.Client().Get(issuer.URL() + path)
+		require.NoError(t, err)
+		metadata := object(t, response)
+		require.Equal(t, issuer.URL(), metadata["issuer"], path)
+		require.Equal(t, issuer.URL()+keySetPath, metadata["jwks_uri"], path)
+		require.Equal(t, issuer.TokenURL(), metadata["token_endpoint"], path)
+		require.Equal(t, issuer.URL()+"userinfo", metadata["userinfo_endpoint"], path)
+	}
 }
 
 func TestTheKeySetHasThePublicHalvesOnly(t *testing.T) {
