@@ -2,18 +2,26 @@
 package examples_test
 
 import (
+	"context"
+	"errors"
+	"expvar"
+	"fmt"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bearerguard/bearerguard/authtest"
 	"github.com/bearerguard/bearerguard/claims"
 	"github.com/bearerguard/bearerguard/middleware"
+	"github.com/bearerguard/bearerguard/middleware/chiguard"
 	"github.com/bearerguard/bearerguard/middleware/ginguard"
+	"github.com/bearerguard/bearerguard/scope"
 	"github.com/gin-gonic/gin"
 	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
@@ -39,6 +47,58 @@ func chiRoutes(r chi.Router, guard *middleware.Guard, list http.HandlerFunc) {
 
 func ginRoutes(e *gin.Engine, guard *middleware.Guard, list gin.HandlerFunc) {
 	e.GET("/patients", ginguard.RequireScope(guard, "read:patients"), list) // gin: middleware/ginguard
+}
+
+func requirements(mux *http.ServeMux, guard *middleware.Guard, handler, news http.Handler) {
+	read, write := middleware.Scopes(scope.All("read:patients")), middleware.Scopes(scope.All("write:patients"))
+	patients := guard.Require(
+		middleware.Scopes(scope.Any("admin").Or(scope.All("read:patients", "read:labs"))),
+		middleware.Clients("mobile-app", "portal"),                  // issued to one of these clients
+		middleware.Claim("org_id").EqualsPathValue("org"),           // {org} in the pattern of the route
+		middleware.Claim("realm_access", "roles").Contains("nurse"), // a member of a claim
+		middleware.ACR("mfa"),                // step-up (RFC 9470): log in with a second factor,
+		middleware.MaxAuthAge(5*time.Minute), // and not longer ago than this
+		middleware.ByMethod(map[string]middleware.Requirement{"GET": read, "PUT": write}),
+		middleware.Func("weekdays only", weekdays), // a function of your own
+	)
+	mux.Handle("/orgs/{org}/patients", patients(handler))
+	mux.Handle("GET /news", guard.Optional(news)) // anyone; a token that is sent must be good
+}
+
+func weekdays(*http.Request, *claims.Claims) error { return errors.New("it is Sunday") }
+
+// errorer is what a test tells of its failures.
+type errorer interface{ Error(...any) }
+
+func inventory(t errorer, routes map[string]http.Handler) {
+	for pattern, handler := range routes { // net/http: a map, from which the program fills the mux
+		if middleware.PolicyOf(handler).Access == middleware.Unprotected {
+			t.Error(pattern)
+		}
+	}
+}
+
+func chiInventory(t errorer, r chi.Router) {
+	for _, route := range chiguard.Routes(r) { // chi; for gin: ginguard.Routes(e)
+		if route.Policy.Access == middleware.Unprotected && route.Pattern != "/health" {
+			t.Error(route) // such as "GET /patients: unprotected"
+		}
+	}
+}
+
+func discoverable(mux *http.ServeMux, validator *claims.Validator) *middleware.Guard {
+	guard := middleware.New(validator, middleware.WithResourceMetadata(middleware.ResourceMetadata{}))
+	mux.Handle(guard.ResourceMetadata()) // open to everyone, at /.well-known/oauth-protected-resource…
+	return guard
+}
+
+func observed(validator *claims.Validator, decisions *expvar.Map) *middleware.Guard {
+	guard := middleware.New(validator,
+		middleware.WithObserver(middleware.LogDecisions(slog.Default())),
+		middleware.WithObserver(func(_ context.Context, d middleware.Decision) {
+			decisions.Add(fmt.Sprint(d.Outcome, " ", d.Pattern, " ", d.Reason), 1) // an expvar.Map
+		}))
+	return guard
 }
 
 func newAPI(guard *middleware.Guard) http.Handler {
@@ -71,6 +131,86 @@ func TestTheRoutesOfTheREADMEAreGuarded(t *testing.T) {
 	}
 }
 
+func TestTheRequirementsOfTheREADMEAreChecked(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	mux := http.NewServeMux()
+	requirements(mux, guard, http.NotFoundHandler(), http.NotFoundHandler())
+	tests := []struct {
+		path    string
+		options []authtest.TokenOption // of the token; nil: none is sent
+		status  int
+		body    string
+	}{
+		{"/news", nil, 404, ""},
+		{"/news", []authtest.TokenOption{authtest.Audience("another")}, 401, "invalid_token"},
+		{"/orgs/a/patients", nil, 401, ""},
+		{"/orgs/a/patients", []authtest.TokenOption{authtest.Scope("read:labs")}, 403, "insufficient_scope"},
+		{"/orgs/a/patients", []authtest.TokenOption{
+			authtest.Scope("read:patients", "read:labs"), authtest.ClientID("portal"), authtest.Claim("org_id", "a"),
+			authtest.Claim("realm_access", map[string]any{"roles": []string{"nurse"}}),
+		}, 401, "insufficient_user_authentication"},
+		{"/orgs/a/patients", []authtest.TokenOption{
+			authtest.Scope("read:patients", "read:labs"), authtest.ClientID("portal"), authtest.Claim("org_id", "a"),
+			authtest.Claim("realm_access", map[string]any{"roles": []string{"nurse"}}),
+			authtest.Claim("acr", "mfa"), authtest.Claim("auth_time", time.Now().Unix()),
+		}, 403, "access_denied"}, // the last one
+	}
+	for _, tt := range tests {
+		r := httptest.NewRequest("GET", tt.path, nil)
+		if tt.options != nil {
+			issuer.Authorize(r, tt.options...)
+		}
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		require.Equal(t, tt.status, w.Code, "%s", w.Body)
+		require.Contains(t, w.Body.String(), tt.body)
+	}
+}
+
+// told has what a test was told of.
+type told []string
+
+func (all *told) Error(of ...any) { *all = append(*all, fmt.Sprint(of...)) }
+
+func TestTheInventoriesOfTheREADMEFindAForgottenRoute(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	open := http.NotFoundHandler()
+	var forgotten told
+	inventory(&forgotten, map[string]http.Handler{"GET /me": guard.Handler(open), "GET /patients": open})
+	require.Equal(t, told{"GET /patients"}, forgotten)
+
+	r := chi.NewRouter()
+	r.Get("/health", open.ServeHTTP)
+	r.With(guard.Handler).Get("/me", open.ServeHTTP)
+	r.Get("/patients", open.ServeHTTP)
+	forgotten = nil
+	chiInventory(&forgotten, r)
+	require.Equal(t, told{"GET /patients: unprotected"}, forgotten)
+}
+
+func TestTheMetadataOfTheREADMEAreServed(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	mux := http.NewServeMux()
+	guard := discoverable(mux, issuer.Validator("https://example.com/health-api"))
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/oauth-protected-resource/health-api", nil))
+	require.Contains(t, w.Body.String(), `"authorization_servers":["`+issuer.URL()+`"]`)
+	w = httptest.NewRecorder()
+	guard.Handler(mux).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	require.Contains(t, w.Header().Get("WWW-Authenticate"), `resource_metadata="https://example.com/.well-known/oauth-protected-resource/health-api"`)
+}
+
+func TestTheObserversOfTheREADMECount(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	decisions := new(expvar.Map)
+	mux := http.NewServeMux()
+	mux.Handle("GET /me", observed(issuer.Validator("https://example.com/health-api"), decisions).Handler(http.NotFoundHandler()))
+	mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/me", nil))
+	require.Equal(t, `{"refused GET /me middleware: no access token": 1}`, decisions.String())
+}
+
 // Every line of Go in README.md stands in this file.
 func TestTheCodeOfTheREADMEIsCompiled(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
@@ -82,7 +222,7 @@ func TestTheCodeOfTheREADMEIsCompiled(t *testing.T) {
 		compiled[normal(line)] = true
 	}
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(readme, -1)
-	require.Len(t, blocks, 4)
+	require.Len(t, blocks, 9)
 	for _, block := range blocks {
 		for line := range strings.Lines(string(block[1])) {
 			require.True(t, compiled[normal(line)], "%q is not compiled", line)
