@@ -62,6 +62,9 @@ func newClaims(set strictjson.Object, scopeClaims []string) (*Claims, error) {
 }
 
 func wrongType(name string, value strictjson.Value, want string) error {
+	if name == "sub" || name == "jti" { // what stands there may be personal
+		return fmt.Errorf("%w: its %s is a JSON %s, and should be %s", ErrMalformed, name, value.Kind(), want)
+	}
 	return fmt.Errorf("%w: its %s is the JSON %s %s, and should be %s",
 		ErrMalformed, name, value.Kind(), strictjson.Excerpt(value.JSON()), want)
 }

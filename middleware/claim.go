@@ -65,13 +65,27 @@ func (n ClaimName) IsTrue() Requirement {
 // EqualsPathValue returns the requirement that the claim is a text, and the same as
 // the path value of that name ([http.Request.PathValue]): {org} in the pattern of a
 // route of net/http or chi, :org in one of gin. A route without it lets nobody
-// through. It panics if the name is empty.
+// through, nor does a path with a segment . or .. in it, encoded or not: a handler,
+// or a server behind it, that cleans the path would find another value there. It
+// panics if the name is empty.
 func (n ClaimName) EqualsPathValue(name string) Requirement {
 	texts("Claim.EqualsPathValue", []string{name})
 	return n.require("is {"+name+"} of the path", func(r *http.Request, claim json.RawMessage) bool {
 		text, ok := textOf(claim)
-		return ok && text != "" && text == r.PathValue(name)
+		return ok && text != "" && text == r.PathValue(name) && !hasDotSegment(r.URL.Path)
 	})
+}
+
+// hasDotSegment reports whether the path is another for whoever cleans it. Some take
+// \ for / and what follows ; for no part of the name.
+func hasDotSegment(path string) bool {
+	for segment := range strings.FieldsFuncSeq(path, func(c rune) bool { return c == '/' || c == '\\' }) {
+		name, _, _ := strings.Cut(segment, ";")
+		if name == "." || name == ".." {
+			return true
+		}
+	}
+	return false
 }
 
 // require returns a requirement about the claim, which must be there.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"mime"
 	"net/http"
 	"net/url"
@@ -72,7 +73,11 @@ func (g *Guard) credential(r *http.Request) (credential, *Error) {
 		found = append(found, credential{token, inHeader})
 	}
 	if g.sources.query {
-		for _, token := range r.URL.Query()[tokenParameter] {
+		values, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil { // there might be a token in what cannot be read
+			return credential{}, invalidRequest("the query of the URL is malformed", fmt.Errorf("%w: the query cannot be read", ErrInvalidRequest))
+		}
+		for _, token := range values[tokenParameter] {
 			found = append(found, credential{token, inQuery})
 		}
 	}
@@ -86,8 +91,8 @@ func (g *Guard) credential(r *http.Request) (credential, *Error) {
 		}
 	}
 	if g.sources.cookie != "" {
-		for _, cookie := range r.CookiesNamed(g.sources.cookie) {
-			found = append(found, credential{cookie.Value, inCookie})
+		for token := range cookies(r.Header, g.sources.cookie) {
+			found = append(found, credential{token, inCookie})
 		}
 	}
 	switch {
@@ -118,6 +123,9 @@ func headerToken(header http.Header) (string, *Error) {
 	// spaces follow it (RFC 9110 §11.4).
 	scheme, token, _ := strings.Cut(credentials[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
+		if n := len("Bearer"); len(scheme) > n && strings.EqualFold(scheme[:n], "Bearer") && !isTokenChar(scheme[n]) {
+			return "", invalidRequest(sayOneHeader, errNotOneToken) // such as a tab in place of the space
+		}
 		return "", missingToken(errOtherScheme)
 	}
 	token = strings.TrimLeft(token, " ")
@@ -125,6 +133,12 @@ func headerToken(header http.Header) (string, *Error) {
 		return "", invalidRequest(sayOneHeader, errNotOneToken)
 	}
 	return token, nil
+}
+
+// isTokenChar reports whether c may be in the name of a scheme (RFC 9110 §5.6.2).
+func isTokenChar(c byte) bool {
+	return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' ||
+		strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
 // isToken68 reports whether text is a b64token of RFC 6750 §2.1:
@@ -151,8 +165,9 @@ func formTokens(r *http.Request) ([]string, *Error) {
 	default:
 		return nil, nil
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
-		return nil, nil
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if (err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter)) || kind != "application/x-www-form-urlencoded" {
+		return nil, nil // as for a handler's ParseForm
 	}
 	if r.PostForm != nil { // somebody before has read the body
 		return r.PostForm[tokenParameter], nil
@@ -161,7 +176,6 @@ func formTokens(r *http.Request) ([]string, *Error) {
 		return nil, nil
 	}
 	var body []byte
-	var err error
 	if r.ContentLength <= maxFormSize {
 		body, err = io.ReadAll(io.LimitReader(r.Body, maxFormSize+1))
 	}
@@ -178,8 +192,29 @@ func formTokens(r *http.Request) ([]string, *Error) {
 		return nil, invalidRequest("the form could not be read to its end", fmt.Errorf("%w: %w", ErrInvalidRequest, err))
 	}
 	r.Body = readAgain{bytes.NewReader(body), r.Body}
-	values, _ := url.ParseQuery(string(body)) // what it can read, as a handler's ParseForm
+	values, err := url.ParseQuery(string(body))
+	if err != nil { // there might be a token in what cannot be read
+		return nil, invalidRequest("the form is malformed", fmt.Errorf("%w: the form cannot be read", ErrInvalidRequest))
+	}
 	return values[tokenParameter], nil
+}
+
+// cookies iterates over the values of the cookies with that name, also those that
+// [http.Request.Cookies] drops: a token that is malformed is no missing token.
+func cookies(header http.Header, name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range header.Values("Cookie") {
+			for pair := range strings.SplitSeq(line, ";") {
+				key, value, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
+				if inner, quoted := strings.CutPrefix(value, `"`); quoted {
+					value = strings.TrimSuffix(inner, `"`)
+				}
+				if key == name && !yield(value) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // readAgain is a body that has been read, to be read from the start.
@@ -192,7 +227,7 @@ type readAgain struct {
 // itself. The upgrade to a WebSocket counts as a request that changes something,
 // since the other site could read and write through it.
 func (s sources) checkOrigin(r *http.Request) error {
-	if r.Header.Get("Upgrade") != "" {
+	if len(r.Header.Values("Upgrade")) > 0 {
 		r = r.Clone(r.Context())
 		r.Method = http.MethodPost
 	}

@@ -14,7 +14,8 @@ type Decision struct {
 	// Outcome is how it ended.
 	Outcome Outcome
 
-	// Method is the request's method.
+	// Method is the request's method, cut short where it is longer than any that
+	// there is.
 	Method string
 
 	// Pattern is the route that matched, as the router has it in
@@ -84,6 +85,9 @@ const (
 	Undecided Outcome = "undecided"
 )
 
+// maxMethod is more than the longest method of the registry of RFC 9110 §16.1 has.
+const maxMethod = 24
+
 type observerKey struct{}
 
 // ContextWithObserver returns a context that has observe called for each decision
@@ -116,7 +120,7 @@ func (g *Guard) tell(r *http.Request, policy Policy, v *verdict) {
 	}
 	d := Decision{
 		Outcome:  v.outcome,
-		Method:   r.Method,
+		Method:   r.Method[:min(len(r.Method), maxMethod)],
 		Pattern:  r.Pattern,
 		Policy:   policy,
 		Duration: time.Since(v.began),

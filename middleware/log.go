@@ -14,7 +14,7 @@ import (
 // client itself has given up. There is no token and nothing of the user in it,
 // apart from what a requirement of one's own says in its error.
 //
-// A flood of the same refusal, by status, route and reason, does not flood the log:
+// A flood of the same refusal, by level, route, requirement and reason, does not flood the log:
 // ten records are written in ten seconds, and the next one after that says in
 // "suppressed" how many were not. It panics if logger is nil.
 func LogDecisions(logger *slog.Logger) func(context.Context, Decision) {
@@ -36,7 +36,7 @@ func LogDecisions(logger *slog.Logger) func(context.Context, Decision) {
 		suppressed := 0
 		if d.Refusal != nil {
 			var write bool
-			if suppressed, write = floods.admit(floodKey{d.Refusal.Status, d.Pattern, d.Reason}, time.Now()); !write {
+			if suppressed, write = floods.admit(floodKey{level, d.Pattern, d.Requirement, d.Reason}, time.Now()); !write {
 				return
 			}
 		}
@@ -90,11 +90,12 @@ type floods struct {
 }
 
 // A floodKey has what makes two refusals the same: nothing that the client can make
-// up.
+// up. The level is among it, so that clients which hang up do not hide an outage.
 type floodKey struct {
-	status  int
-	pattern string
-	reason  error // a sentinel
+	level       slog.Level
+	pattern     string
+	requirement string
+	reason      error // a sentinel
 }
 
 type floodCount struct {

@@ -66,7 +66,8 @@ func AllowPreflight() Option {
 // body unread. To look, the guard holds it in memory: a larger form than 1 MiB is
 // refused with 413.
 //
-// A request with a token here and another one elsewhere is refused with 400.
+// A request with a token here and another one elsewhere is refused with 400, and so is
+// a form that cannot be read.
 func AllowFormToken() Option {
 	return Option{func(g *Guard) { g.sources.form = true }}
 }
@@ -79,7 +80,8 @@ func AllowFormToken() Option {
 // RFC 9700 §4.3.2 says not to do it. Make such tokens short-lived, and keep them
 // out of the access log.
 //
-// A request with a token here and another one elsewhere is refused with 400.
+// A request with a token here and another one elsewhere is refused with 400, and so is
+// a query that cannot be read.
 func AllowQueryToken() Option {
 	return Option{func(g *Guard) { g.sources.query = true }}
 }

@@ -12,12 +12,15 @@ import (
 // after that the next fetch of the keys is due or near.
 const retryAfter = 5 * time.Second
 
+// maxRetryAfter is the longest that a client is asked to wait.
+const maxRetryAfter = 24 * time.Hour
+
 // refuse answers a request that is not let through. The header is complete
 // before the error handler runs, so that no handler can forget the challenge.
 func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	wait := e.RetryAfter
+	wait := min(e.RetryAfter, maxRetryAfter)
 	switch e.Status {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
 		h.Set("WWW-Authenticate", g.challenge(e))
@@ -97,7 +100,7 @@ func (g *Guard) challenge(e *Error) string {
 	add("scope", e.Scope)
 	if stepUp {
 		add("acr_values", e.ACRValues)
-		if e.MaxAge > 0 {
+		if e.MaxAge >= time.Second {
 			add("max_age", strconv.FormatInt(int64(e.MaxAge/time.Second), 10))
 		}
 	}
