@@ -130,14 +130,14 @@ func (g *Guard) protect(policy Policy, next http.Handler) *protected {
 	g.mu.Lock()
 	g.scopes = g.scopes.Union(policy.Scopes())
 	g.mu.Unlock()
-	return &protected{guard: g, policy: policy, needed: policy.needs(nil), next: next}
+	return &protected{guard: g, policy: policy, needed: policy.needs(nil, scope.Set{}), next: next}
 }
 
 // A protected handler is what a guard stands before.
 type protected struct {
 	guard  *Guard
 	policy Policy
-	needed needs // where that does not depend on the request
+	needed needs // by who has no token, where that does not depend on the request
 	next   http.Handler
 }
 
@@ -189,16 +189,28 @@ func (p *protected) decide(r *http.Request, v *verdict) {
 		v.outcome = Undecided
 	default:
 		v.outcome = Refused
-		if refusal.Status == http.StatusUnauthorized {
-			// What the resource needs, so that the client asks for the right token
-			// at once (RFC 6750 §3, RFC 9470 §3).
-			needed := p.needed
-			if needed.varies {
-				needed = p.policy.needs(r)
-			}
-			needed.fill(refusal)
-		}
+		p.explain(r, v)
 	}
+}
+
+// explain completes a refusal with what the resource needs, so that the client asks
+// for the right token at once (RFC 6750 §3, RFC 9470 §3).
+func (p *protected) explain(r *http.Request, v *verdict) {
+	_, lacksScope := behindMethod(v.failed, r).(scopes) // what one of somebody's own says stands
+	if v.refusal.Status != http.StatusUnauthorized && !lacksScope {
+		return
+	}
+	needed := p.needed
+	switch {
+	case v.passage != nil:
+		needed = p.policy.needs(r, v.passage.claims.Scope)
+	case needed.varies:
+		needed = p.policy.needs(r, scope.Set{})
+	}
+	if lacksScope {
+		v.refusal.Scope = ""
+	}
+	needed.fill(v.refusal)
 }
 
 // A passage is what a guard has found out about a request. One value holds all

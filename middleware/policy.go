@@ -117,14 +117,17 @@ type needs struct {
 }
 
 // A needer is a requirement that a client can meet by asking for another token.
-type needer interface{ needs(*http.Request) needs }
+type needer interface {
+	needs(r *http.Request, have scope.Set) needs
+}
 
-// needs returns what a request needs; without one, what all need.
-func (p Policy) needs(r *http.Request) needs {
+// needs returns what a request needs, from a client that has these scopes; without
+// a request, what all need.
+func (p Policy) needs(r *http.Request, have scope.Set) needs {
 	var all needs
 	for _, requirement := range p.Requirements {
 		if n, ok := requirement.(needer); ok {
-			all = all.and(n.needs(r))
+			all = all.and(n.needs(r, have))
 		}
 	}
 	return all
@@ -141,7 +144,7 @@ func (n needs) and(other needs) needs {
 }
 
 // fill tells a client whose token is refused what to ask for, all of it: if it
-// logged the user in for one need after the other, it might never have both.
+// asked for one after the other, it might lose the one while it gets the other.
 func (n needs) fill(e *Error) {
 	e.Scope = cmp.Or(e.Scope, n.scope.String())
 	if e.Code == CodeInsufficientUserAuthentication {

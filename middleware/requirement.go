@@ -51,7 +51,9 @@ func (s scopes) Check(_ *http.Request, c *claims.Claims) error {
 
 func (s scopes) String() string { return "scope " + s.rule.String() }
 
-func (s scopes) needs(*http.Request) needs { return needs{scope: s.rule.Closest(scope.Set{})} }
+func (s scopes) needs(_ *http.Request, have scope.Set) needs {
+	return needs{scope: s.rule.Closest(have)}
+}
 
 // Clients returns the requirement that the token was issued to one of these
 // clients, which the issuer says in client_id, azp or the like: see
@@ -143,12 +145,24 @@ func (m byMethod) of(r *http.Request) Requirement {
 	return m[http.MethodGet]
 }
 
-func (m byMethod) needs(r *http.Request) needs {
+// behindMethod returns the requirement that a [ByMethod] has for the request, or the
+// given one where it is none.
+func behindMethod(requirement Requirement, r *http.Request) Requirement {
+	for {
+		m, ok := requirement.(byMethod)
+		if !ok {
+			return requirement
+		}
+		requirement = m.of(r)
+	}
+}
+
+func (m byMethod) needs(r *http.Request, have scope.Set) needs {
 	if r == nil {
 		return needs{varies: true}
 	}
 	if n, ok := m.of(r).(needer); ok {
-		return n.needs(r)
+		return n.needs(r, have)
 	}
 	return needs{}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/scope"
 )
 
 // ACR returns the requirement that the user has logged in by one of these
@@ -43,9 +44,9 @@ func (values acr) Check(_ *http.Request, c *claims.Claims) error {
 	return e
 }
 
-func (values acr) list() string              { return strings.Join(values, " ") }
-func (values acr) String() string            { return "acr " + strings.Join(values, " or ") }
-func (values acr) needs(*http.Request) needs { return needs{acrValues: values.list()} }
+func (values acr) list() string                         { return strings.Join(values, " ") }
+func (values acr) String() string                       { return "acr " + strings.Join(values, " or ") }
+func (values acr) needs(*http.Request, scope.Set) needs { return needs{acrValues: values.list()} }
 
 // MaxAuthAge returns the requirement that the user's login, "auth_time", is not
 // longer ago than d (RFC 9470 §3, OpenID Connect Core §2). Where it is, or the token
@@ -84,5 +85,5 @@ func (m maxAuthAge) Check(_ *http.Request, c *claims.Claims) error {
 	return e
 }
 
-func (m maxAuthAge) String() string            { return "login within " + time.Duration(m).String() }
-func (m maxAuthAge) needs(*http.Request) needs { return needs{maxAge: time.Duration(m)} }
+func (m maxAuthAge) String() string                       { return "login within " + time.Duration(m).String() }
+func (m maxAuthAge) needs(*http.Request, scope.Set) needs { return needs{maxAge: time.Duration(m)} }

@@ -1,0 +1,337 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/middleware"
+	"github.com/bearerguard/bearerguard/scope"
+	"github.com/stretchr/testify/require"
+)
+
+// saying returns a guard whose validator says the same of every token.
+func saying(c claims.Claims, options ...middleware.Option) *middleware.Guard {
+	return middleware.New(validatorFunc(func(context.Context, string) (*claims.Claims, error) { return &c, nil }), options...)
+}
+
+// having returns a guard for which every token has these scopes.
+func having(scopes string) *middleware.Guard {
+	return saying(claims.Claims{Scope: scope.FromToken(scopes)})
+}
+
+// noting returns an option that keeps the decisions of a guard.
+func noting(all *[]middleware.Decision) middleware.Option {
+	return middleware.WithObserver(func(_ context.Context, d middleware.Decision) { *all = append(*all, d) })
+}
+
+// sent returns a request with the token "x", and headers as pairs of name and value.
+func sent(method, target string, headers ...string) *http.Request {
+	return plain(method, target, append([]string{"Authorization", "Bearer x"}, headers...)...)
+}
+
+// plain returns a request without a token.
+func plain(method, target string, headers ...string) *http.Request {
+	r := httptest.NewRequest(method, target, nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	return r
+}
+
+func challengeOf(w *httptest.ResponseRecorder) string { return w.Header().Get("WWW-Authenticate") }
+
+const (
+	denied       = `Bearer realm="api"` // the challenge of a 403 that is not about scopes
+	sayDenied    = `{"error":"access_denied","error_description":"the access token does not permit this request"}` + "\n"
+	lacking      = `Bearer realm="api", error="insufficient_scope", error_description="the access token lacks a scope that this resource needs", scope=`
+	invalidToken = `Bearer realm="api", error="invalid_token", error_description="the access token is expired, malformed or not meant for this API"`
+)
+
+// RFC 6750 §3.1: the scopes that the resource needs, and not the difference.
+func TestScopesNameTheClosestAlternativeWhole(t *testing.T) {
+	any, all := scope.Any, scope.All
+	tests := []struct {
+		name   string
+		rule   scope.Rule
+		have   string
+		status int
+		scope  string
+	}{
+		{"all", all("a", "b"), "b a c", 200, ""},
+		{"all but one", all("a", "b"), "a", 403, "a b"},
+		{"none", all("a", "b"), "", 403, "a b"},
+		{"any", any("a", "b"), "b", 200, ""},
+		{"none of any", any("a", "b"), "c", 403, "a"},
+		{"one alternative", any("admin").Or(all("a", "b")), "admin", 200, ""},
+		{"the other alternative", any("admin").Or(all("a", "b")), "b a", 200, ""},
+		{"fewest missing", any("admin").Or(all("a", "b", "c")), "a", 403, "admin"},
+		{"fewest missing, though longer", all("x", "y").Or(all("a", "b", "c")), "a b", 403, "a b c"},
+		{"of two alike the first", any("admin").Or(all("a", "b")), "a", 403, "admin"},
+		{"of two alike the first, the other way round", all("a", "b").Or(any("admin")), "a", 403, "a b"},
+		{"byte for byte", all("read"), "Read read:all", 403, "read"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := serve(having(tt.have).Require(middleware.Scopes(tt.rule))(ok), sent("GET", "/"))
+			require.Equal(t, tt.status, w.Code)
+			if tt.status == 403 {
+				require.Equal(t, lacking+`"`+tt.scope+`"`, challengeOf(w))
+				require.Equal(t, sayScope+"\n", w.Body.String())
+			}
+		})
+	}
+}
+
+// A client that was told of one after the other would lose the one while it got
+// the other.
+func TestAChallengeNamesTheScopesOfAllRequirements(t *testing.T) {
+	a, b := middleware.Scopes(scope.All("a")), middleware.Scopes(scope.Any("admin").Or(scope.All("b", "c")))
+	tests := []struct {
+		have, scope string
+	}{
+		{"", "a admin"},
+		{"a", "a admin"},
+		{"a b", "a admin"},
+		{"b c", "a b c"},
+		{"admin", "a admin"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.have, func(t *testing.T) {
+			w := serve(having(tt.have).Require(a, b)(ok), sent("GET", "/"))
+			require.Equal(t, 403, w.Code)
+			require.Equal(t, lacking+`"`+tt.scope+`"`, challengeOf(w))
+		})
+	}
+	h := having("").Require(a, b)(ok)
+	require.Equal(t, `Bearer realm="api", scope="a admin"`, challengeOf(serve(h, plain("GET", "/"))))
+}
+
+func TestWhatARequirementOfOnesOwnSaysOfScopesStands(t *testing.T) {
+	own := failing(&middleware.Error{Status: 403, Code: middleware.CodeInsufficientScope, Scope: "own"})
+	byMethod := middleware.ByMethod(map[string]middleware.Requirement{"GET": own})
+	for _, requirement := range []middleware.Requirement{own, byMethod} {
+		w := serve(having("").Require(requirement, middleware.Scopes(scope.All("a")))(ok), sent("GET", "/"))
+		require.Equal(t, `Bearer realm="api", error="insufficient_scope", scope="own"`, challengeOf(w))
+	}
+}
+
+func TestClients(t *testing.T) {
+	tests := []struct {
+		name   string
+		client string
+		status int
+		reason string
+	}{
+		{"the first", "mobile-app", 200, ""},
+		{"the second", "portal", 200, ""},
+		{"another", "evil", 403, "middleware: a requirement refuses the request: the token was issued to another client"},
+		{"in other letters", "Portal", 403, "middleware: a requirement refuses the request: the token was issued to another client"},
+		{"none", "", 403, "middleware: a requirement refuses the request: the token does not say which client it was issued to"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var seen []middleware.Decision
+			h := saying(claims.Claims{ClientID: tt.client}, noting(&seen)).Require(middleware.Clients("mobile-app", "portal"))(ok)
+			w := serve(h, sent("GET", "/"))
+			require.Equal(t, tt.status, w.Code)
+			require.Equal(t, "client mobile-app or portal", seen[0].Policy.String())
+			if tt.status == 403 {
+				require.Equal(t, denied, challengeOf(w))
+				require.Equal(t, sayDenied, w.Body.String())
+				require.EqualError(t, seen[0].Refusal.Err, tt.reason)
+				require.Equal(t, middleware.ErrAccessDenied, seen[0].Reason)
+			}
+		})
+	}
+}
+
+func TestFunc(t *testing.T) {
+	tests := []struct {
+		name   string
+		err    error
+		status int
+		reason error
+	}{
+		{"nil", nil, 200, nil},
+		{"an error", errors.New("secret cause"), 403, middleware.ErrAccessDenied},
+		{"unavailable", fmt.Errorf("secret cause: %w", claims.ErrUnavailable), 503, claims.ErrUnavailable},
+		{"the end of a context", fmt.Errorf("secret cause: %w", context.DeadlineExceeded), 503, claims.ErrUnavailable},
+		{"its own status", &middleware.Error{Status: 404}, 404, middleware.ErrAccessDenied},
+		{"its own step-up", &middleware.Error{Status: 401, Code: middleware.CodeInsufficientUserAuthentication}, 401, middleware.ErrInsufficientAuthentication},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var seen []middleware.Decision
+			h := saying(claims.Claims{Subject: "user-1"}, noting(&seen)).Require(
+				middleware.Func("weekdays only", func(r *http.Request, c *claims.Claims) error {
+					require.Equal(t, "/now", r.URL.Path)
+					require.Equal(t, "user-1", c.Subject)
+					return tt.err
+				}))(ok)
+			w := serve(h, sent("GET", "/now"))
+			require.Equal(t, tt.status, w.Code)
+			require.NotContains(t, fmt.Sprint(w.Header(), w.Body), "secret cause")
+			require.Equal(t, tt.reason, seen[0].Reason)
+			if tt.err != nil {
+				require.Equal(t, "weekdays only", seen[0].Requirement)
+			}
+		})
+	}
+}
+
+func TestByMethodAsksForWhatTheMethodNeeds(t *testing.T) {
+	byMethod := middleware.ByMethod(map[string]middleware.Requirement{
+		"GET":  middleware.Scopes(scope.All("read")),
+		"PUT":  middleware.Scopes(scope.All("write")),
+		"POST": middleware.Clients("portal"),
+	})
+	tests := []struct {
+		method, have string
+		status       int
+		challenge    string
+	}{
+		{"GET", "read", 200, ""},
+		{"HEAD", "read", 200, ""},
+		{"PUT", "write", 200, ""},
+		{"GET", "write", 403, lacking + `"read"`},
+		{"HEAD", "write", 403, lacking + `"read"`},
+		{"PUT", "read", 403, lacking + `"write"`},
+		{"POST", "read write", 403, denied},
+		{"DELETE", "read write", 403, denied},
+		{"OPTIONS", "read write", 403, denied},
+		{"get", "read write", 403, denied},
+		{"MADE-UP", "read write", 403, denied},
+	}
+	for _, tt := range tests {
+		t.Run(tt.method+" "+tt.have, func(t *testing.T) {
+			w := serve(having(tt.have).Require(byMethod)(ok), sent(tt.method, "/"))
+			require.Equal(t, tt.status, w.Code)
+			require.Equal(t, tt.challenge, challengeOf(w))
+		})
+	}
+}
+
+func TestHEADHasARequirementOfItsOwnWhereItIsNamed(t *testing.T) {
+	h := having("read").Require(middleware.ByMethod(map[string]middleware.Requirement{
+		"GET":  middleware.Scopes(scope.All("read")),
+		"HEAD": middleware.Scopes(scope.All("head")),
+	}))(ok)
+	require.Equal(t, 200, serve(h, sent("GET", "/")).Code)
+	require.Equal(t, 403, serve(h, sent("HEAD", "/")).Code)
+}
+
+// So that a client asks for the right token at once.
+func TestA401CarriesTheScopeOfTheMethod(t *testing.T) {
+	h := middleware.New(&tokens{}).Require(
+		middleware.ByMethod(map[string]middleware.Requirement{
+			"GET":  middleware.Scopes(scope.All("read")),
+			"PUT":  middleware.ByMethod(map[string]middleware.Requirement{"PUT": middleware.Scopes(scope.All("write"))}),
+			"POST": requirement{func(*http.Request, *claims.Claims) error { return nil }, "one's own"},
+		}),
+		middleware.Scopes(scope.All("openid")),
+	)(ok)
+	tests := []struct{ method, scope string }{
+		{"GET", "read openid"},
+		{"HEAD", "read openid"},
+		{"PUT", "write openid"},
+		{"POST", "openid"},
+		{"DELETE", "openid"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.method, func(t *testing.T) {
+			w := serve(h, plain(tt.method, "/"))
+			require.Equal(t, 401, w.Code)
+			require.Equal(t, `Bearer realm="api", scope="`+tt.scope+`"`, challengeOf(w))
+			w = serve(h, plain(tt.method, "/", "Authorization", "Bearer bad"))
+			require.Equal(t, invalidToken+`, scope="`+tt.scope+`"`, challengeOf(w))
+		})
+	}
+}
+
+func TestA400And403DoNotCarryWhatIsNotTheTrouble(t *testing.T) {
+	h := middleware.New(&tokens{}).Require(middleware.Clients("portal"), middleware.Scopes(scope.All("read")), middleware.ACR("mfa"))(ok)
+	require.NotContains(t, challengeOf(serve(h, request("Bearer a b"))), "scope")
+	require.Equal(t, denied, challengeOf(serve(h, request("Bearer reader"))))
+}
+
+func TestTheFirstRequirementThatIsNotMetAnswers(t *testing.T) {
+	scopes, clients, acr := middleware.Scopes(scope.All("read")), middleware.Clients("portal"), middleware.ACR("mfa")
+	tests := []struct {
+		name         string
+		requirements []middleware.Requirement
+		status       int
+		failed       string
+	}{
+		{"scopes first", []middleware.Requirement{scopes, clients, acr}, 403, "scope read"},
+		{"clients first", []middleware.Requirement{clients, acr, scopes}, 403, "client portal"},
+		{"step-up first", []middleware.Requirement{acr, scopes, clients}, 401, "acr mfa"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var seen []middleware.Decision
+			w := serve(saying(claims.Claims{}, noting(&seen)).Require(tt.requirements...)(ok), sent("GET", "/"))
+			require.Equal(t, tt.status, w.Code)
+			require.Equal(t, tt.failed, seen[0].Requirement)
+		})
+	}
+}
+
+func TestAnEmptyRequirementPanicsAtWiring(t *testing.T) {
+	var none *requirement
+	tests := []struct {
+		name string
+		wire func()
+		want string
+	}{
+		{"no client", func() { middleware.Clients() }, "Clients needs at least one value"},
+		{"an empty client", func() { middleware.Clients("portal", "") }, "Clients needs at least one value"},
+		{"no name of a claim", func() { middleware.Claim() }, "Claim needs at least one value"},
+		{"an empty name on the way", func() { middleware.Claim("realm_access", "") }, "Claim needs at least one value"},
+		{"a zero name", func() { middleware.ClaimName{}.IsTrue() }, "make one with Claim"},
+		{"a zero name and a value", func() { middleware.ClaimName{}.Equals("x") }, "make one with Claim"},
+		{"an empty value", func() { middleware.Claim("a").Equals("") }, "Claim.OneOf needs at least one value"},
+		{"no value", func() { middleware.Claim("a").OneOf() }, "Claim.OneOf needs at least one value"},
+		{"no element", func() { middleware.Claim("a").Contains() }, "Claim.Contains needs at least one value"},
+		{"an empty element", func() { middleware.Claim("a").Contains("x", "") }, "Claim.Contains needs at least one value"},
+		{"an empty path value", func() { middleware.Claim("a").EqualsPathValue("") }, "Claim.EqualsPathValue needs"},
+		{"no acr", func() { middleware.ACR() }, "ACR needs at least one value"},
+		{"an empty acr", func() { middleware.ACR("") }, "ACR needs at least one value"},
+		{"an acr with a space", func() { middleware.ACR("a b") }, "without space"},
+		{"an acr with quotes", func() { middleware.ACR(`a"b`) }, "without space"},
+		{"an acr beyond ASCII", func() { middleware.ACR("é") }, "without space"},
+		{"no age", func() { middleware.MaxAuthAge(0) }, "whole seconds"},
+		{"an age below zero", func() { middleware.MaxAuthAge(-time.Minute) }, "whole seconds"},
+		{"an age that forgot its unit", func() { middleware.MaxAuthAge(300) }, "whole seconds"},
+		{"an age with a fraction", func() { middleware.MaxAuthAge(1500 * time.Millisecond) }, "whole seconds"},
+		{"no method", func() { middleware.ByMethod(nil) }, "at least one method"},
+		{"an empty method", func() { middleware.ByMethod(map[string]middleware.Requirement{"": middleware.ACR("a")}) }, "an empty method"},
+		{"a method without a requirement", func() { middleware.ByMethod(map[string]middleware.Requirement{"GET": nil}) }, "nil requirement"},
+		{"a method with a nil pointer", func() { middleware.ByMethod(map[string]middleware.Requirement{"GET": none}) }, "nil requirement"},
+		{"no name of a function", func() { middleware.Func("", func(*http.Request, *claims.Claims) error { return nil }) }, "a name and a function"},
+		{"no function", func() { middleware.Func("x", nil) }, "a name and a function"},
+		{"a nil pointer", func() { saying(claims.Claims{}).Require(middleware.ACR("a"), none) }, "nil requirement"},
+		{"no handler behind Optional", func() { saying(claims.Claims{}).Optional(nil) }, "nil handler"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			defer func() { require.Contains(t, fmt.Sprint(recover()), tt.want) }()
+			tt.wire()
+		})
+	}
+}
+
+func TestARequirementDoesNotChangeWithItsArguments(t *testing.T) {
+	ids, methods := []string{"portal"}, map[string]middleware.Requirement{"GET": middleware.Clients("portal")}
+	clients, byMethod := middleware.Clients(ids...), middleware.ByMethod(methods)
+	ids[0], methods["GET"] = "evil", middleware.Clients("evil")
+	h := saying(claims.Claims{ClientID: "evil"}).Require(clients)(ok)
+	require.Equal(t, 403, serve(h, sent("GET", "/")).Code)
+	h = saying(claims.Claims{ClientID: "evil"}).Require(byMethod)(ok)
+	require.Equal(t, 403, serve(h, sent("GET", "/")).Code)
+}
