@@ -188,6 +188,8 @@ func formTokens(r *http.Request) ([]string, *Error) {
 			Description: "the form is too large to have an access token in it; send the token in the header",
 			Err:         errLargeForm,
 		}
+	case isOurs(err): // the request has ended before its form has
+		return nil, unavailable(err)
 	case err != nil:
 		return nil, invalidRequest("the form could not be read to its end", fmt.Errorf("%w: %w", ErrInvalidRequest, err))
 	}
