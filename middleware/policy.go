@@ -2,7 +2,9 @@ package middleware
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +55,8 @@ func (p Policy) String() string {
 	return strings.Join(words, ", ")
 }
 
-// Scopes returns all scopes that the requirements of [Scopes] name.
+// Scopes returns all scopes that the requirements of [Scopes] name, also for one
+// method only ([ByMethod]).
 func (p Policy) Scopes() scope.Set { return scopesOf(p.Requirements) }
 
 func scopesOf(requirements []Requirement) scope.Set {
@@ -63,8 +66,8 @@ func scopesOf(requirements []Requirement) scope.Set {
 		case scopes:
 			all = all.Union(r.rule.Scopes())
 		case byMethod:
-			for _, one := range r {
-				all = all.Union(scopesOf([]Requirement{one}))
+			for _, method := range slices.Sorted(maps.Keys(r)) {
+				all = all.Union(scopesOf([]Requirement{r[method]}))
 			}
 		}
 	}
