@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/bearerguard/bearerguard/scope"
 )
 
 // ResourceMetadata is what an API says of itself, so that a client which knows
@@ -46,13 +48,14 @@ const wellKnown = "/.well-known/oauth-protected-resource"
 // validator does not know: one of package claims does.
 func WithResourceMetadata(m ResourceMetadata) Option {
 	return Option{func(g *Guard) {
+		m := m // what is filled in is this guard's alone
 		if m.Resource == "" {
 			if v, ok := g.validator.(interface{ Audience() string }); ok {
 				m.Resource = v.Audience()
 			}
 		}
 		resource, err := url.Parse(m.Resource)
-		if err != nil || resource.Scheme != "https" || resource.Host == "" || resource.User != nil || strings.Contains(m.Resource, "#") || !isQuotable(m.Resource) {
+		if err != nil || resource.Scheme != "https" || resource.Hostname() == "" || resource.User != nil || strings.ContainsAny(m.Resource, "# <>{}|^`") || !isQuotable(m.Resource) {
 			panic(fmt.Sprintf("middleware: WithResourceMetadata: the resource is %q: set Resource to the https URL that clients call the API by, without a fragment (RFC 9728 §1.2)", m.Resource))
 		}
 		if m.AuthorizationServers == nil {
@@ -64,9 +67,12 @@ func WithResourceMetadata(m ResourceMetadata) Option {
 			panic("middleware: WithResourceMetadata: the validator does not tell its issuers: set AuthorizationServers")
 		}
 		for _, page := range []string{m.Documentation, m.Policy, m.Terms} {
-			if u, err := url.Parse(page); page != "" && (err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http")) {
+			if u, err := url.Parse(page); page != "" && (err != nil || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http")) {
 				panic(fmt.Sprintf("middleware: WithResourceMetadata: %q is not the URL of a page", page))
 			}
+		}
+		if len(m.Scopes) > 0 {
+			scope.All(m.Scopes...) // panics at what is none
 		}
 		m.AuthorizationServers, m.Scopes = slices.Clone(m.AuthorizationServers), slices.Clone(m.Scopes)
 		g.metadata = &m
@@ -84,7 +90,7 @@ func WithResourceMetadata(m ResourceMetadata) Option {
 
 // ResourceMetadata returns the handler for the API's metadata, and the path at
 // which clients look for it: /.well-known/oauth-protected-resource, followed by the
-// path of the resource.
+// path of the resource, escaped as in a URL.
 //
 //	mux.Handle(guard.ResourceMetadata())
 //
@@ -98,7 +104,7 @@ func (g *Guard) ResourceMetadata() (path string, handler http.Handler) {
 	if err != nil { // it was made from one
 		panic(err)
 	}
-	return at.Path, http.HandlerFunc(g.writeMetadata)
+	return at.EscapedPath(), http.HandlerFunc(g.writeMetadata)
 }
 
 func (g *Guard) writeMetadata(w http.ResponseWriter, r *http.Request) {
