@@ -14,9 +14,10 @@ import (
 // client itself has given up. There is no token and nothing of the user in it,
 // apart from what a requirement of one's own says in its error.
 //
-// A flood of the same refusal, by level, route, requirement and reason, does not flood the log:
-// ten records are written in ten seconds, and the next one after that says in
-// "suppressed" how many were not. It panics if logger is nil.
+// A flood of the same refusal, by level, status, route,
+// requirement and reason, does not flood the log: ten records are written in ten
+// seconds, and the next one after that says in "suppressed" how many were not. It
+// panics if logger is nil.
 func LogDecisions(logger *slog.Logger) func(context.Context, Decision) {
 	if logger == nil {
 		panic("middleware: LogDecisions was given a nil logger")
@@ -36,7 +37,7 @@ func LogDecisions(logger *slog.Logger) func(context.Context, Decision) {
 		suppressed := 0
 		if d.Refusal != nil {
 			var write bool
-			if suppressed, write = floods.admit(floodKey{level, d.Pattern, d.Requirement, d.Reason}, time.Now()); !write {
+			if suppressed, write = floods.admit(floodKey{level, d.Refusal.Status, d.Pattern, d.Requirement, d.Reason}, time.Now()); !write {
 				return
 			}
 		}
@@ -93,6 +94,7 @@ type floods struct {
 // up. The level is among it, so that clients which hang up do not hide an outage.
 type floodKey struct {
 	level       slog.Level
+	status      int
 	pattern     string
 	requirement string
 	reason      error // a sentinel
