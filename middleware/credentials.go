@@ -236,12 +236,12 @@ func (s sources) checkOrigin(r *http.Request) error {
 	return s.crossOrigin.Check(r)
 }
 
-// isPreflight reports whether the request is what a browser asks before it sends a
-// request to another origin (the Fetch standard, "CORS-preflight request"). It has
-// no credentials.
+// isPreflight reports whether a request without credentials is what a browser asks
+// before it sends one to another origin (the Fetch standard, "CORS-preflight
+// request").
 func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions &&
 		r.Header.Get("Origin") != "" &&
 		r.Header.Get("Access-Control-Request-Method") != "" &&
-		len(r.Header.Values("Authorization")) == 0
+		len(r.Header.Values("Authorization")) == 0 // of whatever scheme
 }

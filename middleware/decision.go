@@ -85,8 +85,9 @@ const (
 	Undecided Outcome = "undecided"
 )
 
-// maxMethod is more than the longest method of the registry of RFC 9110 §16.1 has.
-const maxMethod = 24
+// methodOf returns the method of a request, which is longer than any of the registry
+// of RFC 9110 §16.1 only where somebody wants to fill a log.
+func methodOf(r *http.Request) string { return r.Method[:min(len(r.Method), 24)] }
 
 type observerKey struct{}
 
@@ -120,7 +121,7 @@ func (g *Guard) tell(r *http.Request, policy Policy, v *verdict) {
 	}
 	d := Decision{
 		Outcome:  v.outcome,
-		Method:   r.Method[:min(len(r.Method), maxMethod)],
+		Method:   methodOf(r),
 		Pattern:  r.Pattern,
 		Policy:   policy,
 		Duration: time.Since(v.began),

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -124,26 +125,31 @@ func (g *Guard) Check(r *http.Request) (*claims.Claims, error) {
 
 // protect returns the handler that stands before next.
 func (g *Guard) protect(policy Policy, next http.Handler) *protected {
-	if isNil(next) {
+	switch {
+	case g.validator == nil:
+		panic("middleware: the Guard is a zero value; make one with New")
+	case isNil(next):
 		panic("middleware: a guard was given a nil handler")
 	}
 	g.mu.Lock()
 	g.scopes = g.scopes.Union(policy.Scopes())
 	g.mu.Unlock()
-	return &protected{guard: g, policy: policy, needed: policy.needs(nil, scope.Set{}), next: next}
+	whole := policy.and(PolicyOf(next))
+	return &protected{guard: g, policy: policy, whole: whole, needed: whole.needs(nil, scope.Set{}), next: next}
 }
 
 // A protected handler is what a guard stands before.
 type protected struct {
 	guard  *Guard
-	policy Policy
-	needed needs // by who has no token, where that does not depend on the request
+	policy Policy // of this guard …
+	whole  Policy // … and of those directly behind it
+	needed needs  // by who has no token, where that does not depend on the request
 	next   http.Handler
 }
 
 // Policy returns what is asked of requests, by this guard and by those that stand
 // directly behind it.
-func (p *protected) Policy() Policy { return p.policy.and(PolicyOf(p.next)) }
+func (p *protected) Policy() Policy { return p.whole.and(Policy{}) } // a copy
 
 // ServeHTTP implements [http.Handler].
 func (p *protected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -154,10 +160,13 @@ func (p *protected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case v.refusal != nil:
 		p.guard.refuse(w, r, v.refusal)
 		return
-	case v.passage != nil && v.passage.from == inQuery: // RFC 6750 §2.3
-		w.Header().Set("Cache-Control", "private")
+	case v.passage != nil && (v.passage.from == inQuery || v.passage.from == inCookie):
+		// Caches know of the Authorization header only (RFC 6750 §2.3, RFC 9111 §3.5).
+		if h := w.Header(); !strings.Contains(h.Get("Cache-Control"), "no-store") {
+			h.Set("Cache-Control", "private")
+		}
 	}
-	p.next.ServeHTTP(w, v.passage.attach(p.guard, r))
+	p.next.ServeHTTP(w, v.passage.attach(r, p.policy.Requirements))
 }
 
 // A verdict is what is decided about a request.
@@ -172,11 +181,11 @@ type verdict struct {
 
 // decide decides about a request. It writes nothing.
 func (p *protected) decide(r *http.Request, v *verdict) {
-	if p.guard.allowPreflight && isPreflight(r) {
-		v.outcome = Preflight
+	v.passage, v.refusal = p.guard.authenticate(r)
+	if p.guard.allowPreflight && v.refusal != nil && v.refusal.isMissingToken() && isPreflight(r) {
+		v.outcome, v.refusal = Preflight, nil
 		return
 	}
-	v.passage, v.refusal = p.guard.authenticate(r)
 	if v.refusal == nil {
 		v.failed, v.refusal = meet(p.policy.Requirements, r, v.passage.claims)
 	}
@@ -194,7 +203,9 @@ func (p *protected) decide(r *http.Request, v *verdict) {
 }
 
 // explain completes a refusal with what the resource needs, so that the client asks
-// for the right token at once (RFC 6750 §3, RFC 9470 §3).
+// for the right token at once (RFC 6750 §3, RFC 9470 §3). What the guards further
+// out have asked for is part of it: a token with the rest alone would not come as far
+// again.
 func (p *protected) explain(r *http.Request, v *verdict) {
 	_, lacksScope := behindMethod(v.failed, r).(scopes) // what one of somebody's own says stands
 	if v.refusal.Status != http.StatusUnauthorized && !lacksScope {
@@ -203,9 +214,10 @@ func (p *protected) explain(r *http.Request, v *verdict) {
 	needed := p.needed
 	switch {
 	case v.passage != nil:
-		needed = p.policy.needs(r, v.passage.claims.Scope)
+		all := Policy{Requirements: slices.Concat(v.passage.met, p.whole.Requirements)}
+		needed = all.needs(r, v.passage.claims.Scope)
 	case needed.varies:
-		needed = p.policy.needs(r, scope.Set{})
+		needed = p.whole.needs(r, scope.Set{})
 	}
 	if lacksScope {
 		v.refusal.Scope = ""
@@ -222,6 +234,7 @@ type passage struct {
 	from   place
 	claims *claims.Claims // the validator's: what is believed
 	copied *claims.Claims // the handler's, which may change them
+	met    []Requirement  // of the guards that the request has passed
 }
 
 func newPassage(g *Guard, c credential, believed *claims.Claims) *passage {
@@ -235,13 +248,16 @@ type passageKey struct{}
 
 // authenticate finds the token of a request and has it validated.
 func (g *Guard) authenticate(r *http.Request) (*passage, *Error) {
+	if g.validator == nil {
+		return nil, unavailable(errors.New("middleware: the Guard is a zero value; make one with New"))
+	}
 	found, refusal := g.credential(r)
 	if refusal != nil {
 		return nil, refusal
 	}
 	// Behind a middleware of the same guard there is no need to verify the same
 	// token again. Another guard's passage is for another API.
-	if p, _ := r.Context().Value(passageKey{}).(*passage); p != nil && p.guard == g && p.token == found.token {
+	if p, _ := r.Context().Value(passageKey{}).(*passage); p != nil && p.guard == g && p.token == found.token && p.lasts() {
 		return p, nil
 	}
 	c, err := g.validator.Validate(r.Context(), found.token)
@@ -256,21 +272,30 @@ func (g *Guard) authenticate(r *http.Request) (*passage, *Error) {
 	return newPassage(g, found, c), nil
 }
 
-// attach returns the request with the passage and its claims in its context,
-// which is r itself where they are there already. A nil passage hides what
-// somebody else has put there: nobody is known to this guard.
-func (p *passage) attach(g *Guard, r *http.Request) *http.Request {
+// lasts reports whether the token was good for longer than until now: a passage may
+// be met hours later, in what a connection is kept open for.
+func (p *passage) lasts() bool { return p.claims.Expiry.IsZero() || time.Now().Before(p.claims.Expiry) }
+
+// attach returns the request with the passage and its claims in its context, which
+// is r itself where they are there already. The requirements are those that the
+// request has just met. A nil passage hides what somebody else has put there: nobody
+// is known to this guard.
+func (p *passage) attach(r *http.Request, met []Requirement) *http.Request {
 	ctx := r.Context()
 	there, _ := ctx.Value(passageKey{}).(*passage)
 	c, _ := claims.FromContext(ctx)
-	if p == nil {
-		if there == nil && c == nil {
-			return r
-		}
-		return r.WithContext(claims.NewContext(context.WithValue(ctx, passageKey{}, (*passage)(nil)), nil))
-	}
-	if there != p {
+	switch {
+	case p == nil && there == nil && c == nil:
+		return r
+	case p == nil:
+		return r.WithContext(claims.NewContext(context.WithValue(ctx, passageKey{}, p), nil))
+	case there != p: // it is a new one
+		p.met = met
 		ctx = context.WithValue(ctx, passageKey{}, p)
+	case len(met) > 0:
+		further := *p
+		further.met = slices.Concat(p.met, met)
+		ctx = context.WithValue(ctx, passageKey{}, &further)
 	}
 	if c != p.copied {
 		ctx = claims.NewContext(ctx, p.copied)

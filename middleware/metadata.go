@@ -55,7 +55,7 @@ func WithResourceMetadata(m ResourceMetadata) Option {
 			}
 		}
 		resource, err := url.Parse(m.Resource)
-		if err != nil || resource.Scheme != "https" || resource.Hostname() == "" || resource.User != nil || strings.ContainsAny(m.Resource, "# <>{}|^`") || !isQuotable(m.Resource) {
+		if err != nil || resource.Scheme != "https" || resource.Hostname() == "" || resource.User != nil || strings.ContainsAny(m.Resource, "# <>{}|^`") || !isQuotable(m.Resource) || hasDotSegment(resource.Path) {
 			panic(fmt.Sprintf("middleware: WithResourceMetadata: the resource is %q: set Resource to the https URL that clients call the API by, without a fragment (RFC 9728 §1.2)", m.Resource))
 		}
 		if m.AuthorizationServers == nil {
@@ -104,15 +104,22 @@ func (g *Guard) ResourceMetadata() (path string, handler http.Handler) {
 	if err != nil { // it was made from one
 		panic(err)
 	}
-	return at.EscapedPath(), http.HandlerFunc(g.writeMetadata)
+	return at.EscapedPath(), Public(http.HandlerFunc(g.writeMetadata))
 }
 
 func (g *Guard) writeMetadata(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	// It is public, and pages of other origins ask for it too.
 	h.Set("Access-Control-Allow-Origin", "*")
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		h.Set("Allow", "GET, HEAD")
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+	case http.MethodOptions: // a preflight, of a page that sends a header of its own
+		h.Set("Access-Control-Allow-Methods", "GET, HEAD")
+		h.Set("Access-Control-Allow-Headers", "*")
+		w.WriteHeader(http.StatusNoContent)
+		return
+	default:
+		h.Set("Allow", "GET, HEAD, OPTIONS")
 		http.Error(w, "the metadata can only be read", http.StatusMethodNotAllowed)
 		return
 	}

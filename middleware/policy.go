@@ -29,11 +29,15 @@ const (
 	// Unprotected means that no guard stands before the handler.
 	Unprotected Access = iota
 
+	// Open means that anybody is meant to get in: see [Public].
+	Open
+
 	// AnonymousAllowed is what [Guard.Optional] asks: a token that is sent must be
 	// good.
 	AnonymousAllowed
 
-	// TokenRequired means that nobody gets in without a good token.
+	// TokenRequired means that nobody gets in without a good token, apart from
+	// preflights where [AllowPreflight] says so.
 	TokenRequired
 )
 
@@ -44,6 +48,8 @@ func (p Policy) String() string {
 	switch {
 	case p.Access == Unprotected:
 		return "unprotected"
+	case p.Access == Open:
+		return "public"
 	case p.Access == AnonymousAllowed:
 		words = append(words, "anyone, or a good access token")
 	case len(p.Requirements) == 0:
@@ -72,6 +78,29 @@ func scopesOf(requirements []Requirement) scope.Set {
 		}
 	}
 	return all
+}
+
+// Public returns next, marked as open to everybody on purpose: its policy is [Open].
+// So a test that every route has a policy finds those that were forgotten, and no
+// others. It panics if next is nil.
+func Public(next http.Handler) http.Handler {
+	if isNil(next) {
+		panic("middleware: Public was given a nil handler")
+	}
+	return public{next}
+}
+
+type public struct{ next http.Handler }
+
+func (p public) Policy() Policy { return Policy{Access: Open}.and(PolicyOf(p.next)) }
+
+// ServeHTTP implements [http.Handler]. Only the observer of the request hears of it:
+// it is no guard's decision.
+func (p public) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if observe := observerOf(r.Context()); observe != nil {
+		observe(r.Context(), Decision{Outcome: Anonymous, Method: methodOf(r), Pattern: r.Pattern, Policy: Policy{Access: Open}})
+	}
+	p.next.ServeHTTP(w, r)
 }
 
 // PolicyOf returns the policy of a handler that a guard has returned, or of any
