@@ -23,22 +23,23 @@ const module = "github.com/bearerguard/bearerguard"
 // mayImport has the arrows of the plan: each room of the root module, and what
 // it may import of the others.
 var mayImport = map[string][]string{
-	"scope":               {},
-	"internal/strictjson": {},
-	"internal/fetch":      {"internal/strictjson"},
-	"internal/discovery":  {"internal/fetch", "internal/strictjson"},
-	"internal/jws":        {"internal/strictjson"},
-	"jwks":                {"internal/discovery", "internal/fetch", "internal/strictjson"},
-	"claims":              {"scope", "jwks", "internal/jws", "internal/strictjson"},
-	"middleware":          {"scope", "claims"},
-	"internal/fakeissuer": {},
-	"authtest":            {"claims", "jwks", "internal/fakeissuer"},
-	"internal/house":      {},
+	"scope":                {},
+	"internal/strictjson":  {},
+	"internal/fetch":       {"internal/strictjson"},
+	"internal/discovery":   {"internal/fetch", "internal/strictjson"},
+	"internal/jws":         {"internal/strictjson"},
+	"jwks":                 {"internal/discovery", "internal/fetch", "internal/strictjson"},
+	"claims":               {"scope", "jwks", "internal/jws", "internal/strictjson"},
+	"middleware":           {"scope", "claims"},
+	"internal/fakeissuer":  {},
+	"authtest":             {"claims", "jwks", "internal/fakeissuer"},
+	"internal/adaptertest": {"scope", "claims", "middleware", "authtest"},
+	"internal/house":       {},
 }
 
 // mayImportTesting has the rooms that are made for tests: what imports testing
 // has its flags and its weight in every program.
-var mayImportTesting = []string{"authtest"}
+var mayImportTesting = []string{"authtest", "internal/adaptertest"}
 
 // jwxFiles are the only ones that know jwx, so that it can be exchanged.
 var jwxFiles = []string{"jwks/import.go", "internal/fakeissuer/sign.go"}
