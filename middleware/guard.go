@@ -117,6 +117,9 @@ func (g *Guard) RequireScope(scopes ...string) func(http.Handler) http.Handler {
 // no token.
 func (g *Guard) Check(r *http.Request) (*claims.Claims, error) {
 	p, refusal := g.authenticate(r)
+	if refusal == nil {
+		refusal = ended(r)
+	}
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -189,6 +192,9 @@ func (p *protected) decide(r *http.Request, v *verdict) {
 	if v.refusal == nil {
 		v.failed, v.refusal = meet(p.policy.Requirements, r, v.passage.claims)
 	}
+	if v.refusal == nil {
+		v.refusal = ended(r)
+	}
 	switch refusal := v.refusal; {
 	case refusal == nil:
 		v.outcome = Allowed
@@ -223,6 +229,16 @@ func (p *protected) explain(r *http.Request, v *verdict) {
 		v.refusal.Scope = ""
 	}
 	needed.fill(v.refusal)
+}
+
+// ended returns the refusal of a request whose context has ended while it was
+// decided about: the client has given up, or http.TimeoutHandler has answered it.
+// What a handler did now would be done for nobody.
+func ended(r *http.Request) *Error {
+	if err := r.Context().Err(); err != nil {
+		return unavailable(err)
+	}
+	return nil
 }
 
 // A passage is what a guard has found out about a request. One value holds all
