@@ -30,3 +30,20 @@ func Example() {
 	fmt.Println(response.Code, response.Body)
 	// Output: 200 patient 7, asked for by user-1
 }
+
+// A test that no route was forgotten.
+func ExampleRoutes() {
+	t := new(testing.T) // in a test, its own
+	guard := middleware.New(authtest.NewIssuer(t).Validator("https://example.com/health-api"))
+	handler := func(*gin.Context) {}
+	e := gin.New()
+	e.GET("/patients/:id", ginguard.RequireScope(guard, "read:patients"), handler)
+	e.GET("/labs", handler)
+
+	for _, route := range ginguard.Routes(e) {
+		if route.Policy.Access == middleware.Unprotected {
+			fmt.Println(route) // t.Error(route)
+		}
+	}
+	// Output: GET /labs: unprotected
+}

@@ -1,9 +1,11 @@
 package ginguard
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/middleware"
@@ -20,36 +22,53 @@ import (
 //	}
 //
 // It is for tests: gin tells of a route its last handler only, so Routes sends a
-// request without a token for each, and hears from the guards. So a route that no
-// guard stands before is found by its handler being run, once; and where a guard
-// refuses the request, what stands behind is not seen: of a group with a guard and
-// a route with another requirement, it is the group's that is listed.
+// request without a token for each, and hears from the guards. That has
+// consequences:
 //
-// The path parameters of these requests are "inventory".
+//   - A route that no guard stands before, or only [Optional], is found by its
+//     handler being run, once. The context of its request has ended, so that a
+//     handler which waits for that does not wait, and a database that is asked with
+//     it does nothing. A handler that panics is caught.
+//   - Where a guard refuses the request, what stands behind is not seen: of a group
+//     with a guard and a route with another requirement, it is the group's that is
+//     listed.
+//   - A route is listed as unprotected where something before the guard answers,
+//     such as a login of another kind.
+//
+// The path of these requests is the pattern itself: the parameter id is ":id". NoRoute
+// and NoMethod are no routes.
 func Routes(e *gin.Engine) []middleware.Route {
 	var routes []middleware.Route
 	for _, info := range e.Routes() {
+		pattern := strings.ReplaceAll(info.Path, `\:`, ":") // as gin does with the first request
 		routes = append(routes, middleware.Route{
 			Method:  info.Method,
-			Pattern: info.Path,
-			Policy:  policyOf(e, info.Method, info.Path),
+			Pattern: pattern,
+			Policy:  policyOf(e, info.Method, pattern),
 		})
 	}
+	slices.SortFunc(routes, func(a, b middleware.Route) int {
+		return cmp.Or(cmp.Compare(a.Pattern, b.Pattern), cmp.Compare(a.Method, b.Method))
+	})
 	return routes
 }
 
 // policyOf returns what the guards say that a request for a route meets.
 func policyOf(e *gin.Engine, method, pattern string) (met middleware.Policy) {
-	ctx := middleware.ContextWithObserver(context.Background(), func(_ context.Context, d middleware.Decision) {
-		if d.Pattern == pattern { // else another route has caught the request
+	ctx := middleware.ContextWithObserver(ended(), func(_ context.Context, d middleware.Decision) {
+		// A guard within gin.WrapH knows no pattern. One with another pattern stands
+		// behind a router of its own, of which this is one route among several.
+		if d.Pattern == pattern || d.Pattern == "" {
 			met.Access = max(met.Access, d.Policy.Access)
 			met.Requirements = append(met.Requirements, d.Policy.Requirements...)
 		}
 	})
 	r := (&http.Request{
-		Method:     method,
-		Host:       "inventory.invalid",
-		URL:        &url.URL{Path: pathOf(pattern)},
+		Method: method,
+		Host:   "inventory.invalid",
+		// Every pattern matches itself, before any other: no static route has a
+		// colon where a parameter may stand.
+		URL:        &url.URL{Path: pattern},
 		Proto:      "HTTP/1.1",
 		ProtoMajor: 1,
 		ProtoMinor: 1,
@@ -62,15 +81,11 @@ func policyOf(e *gin.Engine, method, pattern string) (met middleware.Policy) {
 	return met
 }
 
-// pathOf returns a path that a pattern matches.
-func pathOf(pattern string) string {
-	segments := strings.Split(pattern, "/")
-	for i, segment := range segments {
-		if at := strings.IndexAny(segment, ":*"); at >= 0 {
-			segments[i] = segment[:at] + "inventory"
-		}
-	}
-	return strings.Join(segments, "/")
+// ended returns a context that has ended.
+func ended() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
 }
 
 // nowhere is a writer for responses that nobody reads.
@@ -80,3 +95,11 @@ func (n nowhere) Header() http.Header          { return n.header }
 func (nowhere) Write(body []byte) (int, error) { return len(body), nil }
 func (nowhere) WriteHeader(int)                {}
 func (nowhere) Flush()                         {}
+
+// CloseNotify is what gin's Context.Stream asks, again and again until it hears
+// that the client has gone.
+func (nowhere) CloseNotify() <-chan bool {
+	gone := make(chan bool)
+	close(gone)
+	return gone
+}
