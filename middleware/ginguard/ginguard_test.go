@@ -3,7 +3,7 @@ package ginguard_test
 import (
 	"bytes"
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +15,7 @@ import (
 	"github.com/bearerguard/bearerguard/middleware/ginguard"
 	"github.com/bearerguard/bearerguard/scope"
 	"github.com/gin-gonic/gin"
+	"github.com/gin-gonic/gin/render"
 	"github.com/stretchr/testify/require"
 )
 
@@ -34,62 +35,58 @@ func subject(c *gin.Context) {
 	c.String(http.StatusOK, found.Subject)
 }
 
-func TestRoutes(t *testing.T) {
+// Decisions name a route as gin has it, wherever in gin the guard stands.
+func TestDecisionsNameTheRoute(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
-	var seen []middleware.Decision
-	guard := middleware.New(issuer.Validator(audience),
-		middleware.WithObserver(func(_ context.Context, d middleware.Decision) { seen = append(seen, d) }))
+	var seen []string
+	guard := middleware.New(issuer.Validator(audience), middleware.WithObserver(
+		func(_ context.Context, d middleware.Decision) { seen = append(seen, d.Pattern+": "+d.Policy.String()) }))
 
 	e := gin.New()
-	e.GET("/health", subject)
-	e.GET("/me", ginguard.Handler(guard), subject)
 	e.GET("/labs/:id", ginguard.RequireScope(guard, "read:labs"), subject)
-	patients := e.Group("/api/patients", ginguard.RequireScope(guard, "read:patients"))
+	api := e.Group("/api", ginguard.Handler(guard))
+	patients := api.Group("/patients/:id")
+	patients.Use(ginguard.RequireScope(guard, "read:patients"))
 	patients.GET("", subject)
-	patients.PUT("/:id", ginguard.Require(guard, middleware.Scopes(scope.Any("write:patients", "admin"))), subject)
+	patients.GET("/files/*path", ginguard.Require(guard, middleware.Scopes(scope.Any("read:files", "admin"))), subject)
+	e.NoRoute(ginguard.Handler(guard), subject)
 
-	reader := []authtest.TokenOption{authtest.Scope("read:patients")}
 	tests := []struct {
-		method, path string
-		token        []authtest.TokenOption // nil: none is sent
-		status       int
-		body         string
-		pattern      string // of the last decision
+		path   string
+		scopes string
+		status int
+		want   []string
 	}{
-		{"GET", "/health", nil, 200, "nobody", ""},
-		{"GET", "/me", reader, 200, "user-1", "/me"},
-		{"GET", "/me", nil, 401, "", "/me"},
-		{"GET", "/labs/7", reader, 403, "", "/labs/:id"},
-		{"GET", "/api/patients", reader, 200, "user-1", "/api/patients"},
-		{"GET", "/api/patients", nil, 401, "", "/api/patients"},
-		{"PUT", "/api/patients/7", reader, 403, "", "/api/patients/:id"},
-		{"PUT", "/api/patients/7", []authtest.TokenOption{authtest.Scope("read:patients", "admin")}, 200, "user-1", "/api/patients/:id"},
-		{"PUT", "/api/patients/7", []authtest.TokenOption{authtest.Scope("admin")}, 403, "", "/api/patients/:id"},
-		{"GET", "/me", []authtest.TokenOption{authtest.Audience("https://other.example/")}, 401, "", "/me"},
+		{"/labs/7", "", 403, []string{"/labs/:id: scope read:labs"}},
+		{"/api/patients/7", "read:patients", 200, []string{"/api/patients/:id: any access token", "/api/patients/:id: scope read:patients"}},
+		{"/api/patients/7/files/a/b", "read:patients", 403, []string{"/api/patients/:id/files/*path: any access token",
+			"/api/patients/:id/files/*path: scope read:patients", "/api/patients/:id/files/*path: scope read:files or admin"}},
+		{"/unknown", "", 200, []string{": any access token"}},
 	}
 	for _, tt := range tests {
-		t.Run(tt.method+" "+tt.path, func(t *testing.T) {
+		t.Run(tt.path, func(t *testing.T) {
 			seen = nil
-			r := httptest.NewRequest(tt.method, tt.path, nil)
-			if tt.token != nil {
-				issuer.Authorize(r, tt.token...)
-			}
+			r := httptest.NewRequest("GET", tt.path, nil)
+			issuer.Authorize(r, authtest.Scope(tt.scopes))
 			w := httptest.NewRecorder()
 			e.ServeHTTP(w, r)
 			require.Equal(t, tt.status, w.Code, w.Body)
-			if tt.status == 200 {
-				require.Equal(t, tt.body, w.Body.String())
-			} else {
-				require.Contains(t, w.Body.String(), `"error_description"`)
-				require.NotEmpty(t, w.Header().Get("WWW-Authenticate"))
-				require.Equal(t, "application/json", w.Header().Get("Content-Type"))
-			}
-			if tt.pattern == "" {
-				require.Empty(t, seen)
-				return
-			}
-			require.Equal(t, tt.pattern, seen[len(seen)-1].Pattern)
+			require.Equal(t, tt.want, seen)
 		})
+	}
+}
+
+// A guard in Use stands before unknown paths too, so that whoever has no token does
+// not learn which there are.
+func TestAGuardInUseStandsBeforeUnknownPaths(t *testing.T) {
+	guard := middleware.New(authtest.NewIssuer(t).Validator(audience))
+	e := gin.New()
+	e.Use(ginguard.Handler(guard))
+	e.GET("/known", subject)
+	for _, path := range []string{"/known", "/unknown"} {
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		require.Equal(t, 401, w.Code, path)
 	}
 }
 
@@ -139,6 +136,34 @@ type countingWriter struct {
 func (w *countingWriter) Write(body []byte) (int, error) {
 	w.bytes += len(body)
 	return w.ResponseWriter.Write(body)
+}
+
+// Between two guards the writer and the request may be exchanged, as a middleware
+// that compresses or traces does.
+func TestWhatAMiddlewareBetweenGuardsPutsInPlaceIsKept(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	guard := middleware.New(issuer.Validator(audience))
+	type key struct{}
+	var counting *countingWriter
+	e := gin.New()
+	e.GET("/", ginguard.Handler(guard), func(c *gin.Context) {
+		counting = &countingWriter{ResponseWriter: c.Writer}
+		c.Writer = counting
+		c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), key{}, "kept"))
+	}, ginguard.RequireScope(guard, "admin"), func(c *gin.Context) {
+		require.Equal(t, "kept", c.Request.Context().Value(key{}))
+		require.Same(t, counting, c.Writer)
+		subject(c)
+	})
+	for scopes, want := range map[string]int{"admin": 200, "": 403} {
+		r := httptest.NewRequest("GET", "/", nil)
+		issuer.Authorize(r, authtest.Scope(scopes))
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, r)
+		require.Equal(t, want, w.Code)
+		require.NotZero(t, w.Body.Len())
+		require.Equal(t, w.Body.Len(), counting.bytes)
+	}
 }
 
 func TestTheWriterOfTheChainIsKept(t *testing.T) {
@@ -221,42 +246,19 @@ func TestARefusalWithoutABodyIsAnswered(t *testing.T) {
 	require.Empty(t, w.Body.String())
 }
 
-// pathIs is a requirement that looks at the path.
-type pathIs struct{ id string }
-
-func (p pathIs) Check(r *http.Request, _ *claims.Claims) error {
-	if r.PathValue("id") != p.id {
-		return errors.New("another patient")
-	}
-	return nil
-}
-
-func (p pathIs) String() string { return "id is " + p.id }
-
-func TestRequirementsSeePathParameters(t *testing.T) {
+// A panic of a handler, or of a requirement, is recovered from as without a guard.
+func TestAbortsAndPanicsStayTheirOwn(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	guard := middleware.New(issuer.Validator(audience))
-	e := gin.New()
-	e.GET("/patients/:id", ginguard.Require(guard, pathIs{"7"}), subject)
-	for path, status := range map[string]int{"/patients/7": 200, "/patients/8": 403} {
-		r := httptest.NewRequest("GET", path, nil)
-		issuer.Authorize(r)
-		w := httptest.NewRecorder()
-		e.ServeHTTP(w, r)
-		require.Equal(t, status, w.Code, path)
-	}
-}
-
-func TestAHandlersAbortAndPanicStayItsOwn(t *testing.T) {
-	issuer := authtest.NewIssuer(t)
-	guard := middleware.New(issuer.Validator(audience))
+	unreached := func(*gin.Context) { t.Error("the chain went on") }
+	broken := middleware.Func("broken", func(*http.Request, *claims.Claims) error { panic("a requirement's own") })
 	e := gin.New()
 	e.Use(gin.RecoveryWithWriter(io.Discard))
-	e.GET("/abort", ginguard.Handler(guard), func(c *gin.Context) { c.AbortWithStatus(http.StatusTeapot) }, func(*gin.Context) {
-		t.Error("the chain went on after Abort")
-	})
-	e.GET("/panic", ginguard.Handler(guard), func(*gin.Context) { panic("a handler's own") })
-	for path, status := range map[string]int{"/abort": http.StatusTeapot, "/panic": http.StatusInternalServerError} {
+	e.GET("/abort", ginguard.Handler(guard), func(c *gin.Context) { c.AbortWithStatus(http.StatusTeapot) }, unreached)
+	e.GET("/abort-before", func(c *gin.Context) { c.AbortWithStatus(http.StatusTeapot) }, ginguard.Handler(guard), unreached)
+	e.GET("/panic", ginguard.Handler(guard), func(*gin.Context) { panic("a handler's own") }, unreached)
+	e.GET("/broken", ginguard.Require(guard, broken), unreached)
+	for path, status := range map[string]int{"/abort": 418, "/abort-before": 418, "/panic": 500, "/broken": 500} {
 		r := httptest.NewRequest("GET", path, nil)
 		issuer.Authorize(r)
 		w := httptest.NewRecorder()
@@ -265,38 +267,65 @@ func TestAHandlersAbortAndPanicStayItsOwn(t *testing.T) {
 	}
 }
 
-func TestErrorHandlersAndTheStatusInGinsLog(t *testing.T) {
+// Errors in the format of an API that renders them with gin: the error handler
+// gets a writer of net/http, and what comes out goes through gin's.
+func TestErrorHandlersWriteThroughGin(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	guard := middleware.New(issuer.Validator(audience), middleware.WithErrorHandler(
 		func(w http.ResponseWriter, _ *http.Request, e *middleware.Error) {
-			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(e.Status)
-			io.WriteString(w, `{"title":"no"}`)
+			if err := (render.JSON{Data: gin.H{"message": e.Description}}).Render(w); err != nil {
+				t.Error(err)
+			}
 		}))
 	var log bytes.Buffer
 	e := gin.New()
-	e.Use(gin.LoggerWithWriter(&log))
-	refuse := ginguard.Require(guard, refusal{})
-	e.GET("/", refuse, func(*gin.Context) { t.Error("the handler ran") })
+	e.Use(gin.LoggerWithConfig(gin.LoggerConfig{Output: &log, Formatter: func(p gin.LogFormatterParams) string {
+		return fmt.Sprint(p.StatusCode, " ", p.Method, " ", p.Path, " ", p.BodySize)
+	}}))
+	e.Use(func(c *gin.Context) { // renders what handlers could not
+		c.Next()
+		if len(c.Errors) > 0 || !c.Writer.Written() {
+			c.JSON(http.StatusInternalServerError, "nobody has answered")
+		}
+	})
+	e.GET("/", ginguard.RequireScope(guard, "admin"), func(*gin.Context) { t.Error("the handler ran") })
 	r := httptest.NewRequest("GET", "/", nil)
 	issuer.Authorize(r)
 	w := httptest.NewRecorder()
 	e.ServeHTTP(w, r)
 	require.Equal(t, 403, w.Code)
-	require.Equal(t, `{"title":"no"}`, w.Body.String())
-	require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
-	require.Contains(t, log.String(), "403")
+	require.JSONEq(t, `{"message":"the access token lacks a scope that this resource needs"}`, w.Body.String())
+	require.Equal(t, "application/json; charset=utf-8", w.Header().Get("Content-Type"))
+	require.Equal(t, fmt.Sprint("403 GET / ", w.Body.Len()), log.String())
 }
 
-// refusal is a requirement that nothing meets.
-type refusal struct{}
+// A middleware before the guard finds out afterwards who has asked, for its log.
+func TestWhatStandsBeforeTheGuardSeesTheClaimsAfterwards(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	guard := middleware.New(issuer.Validator(audience))
+	var before, after bool
+	e := gin.New()
+	e.Use(func(c *gin.Context) {
+		_, before = ginguard.Claims(c)
+		c.Next()
+		_, after = ginguard.Claims(c)
+	})
+	e.GET("/", ginguard.Handler(guard), subject)
+	r := httptest.NewRequest("GET", "/", nil)
+	issuer.Authorize(r)
+	e.ServeHTTP(httptest.NewRecorder(), r)
+	require.False(t, before)
+	require.True(t, after)
 
-func (refusal) Check(*http.Request, *claims.Claims) error { return errors.New("never") }
-func (refusal) String() string                            { return "the impossible" }
+	e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	require.False(t, after, "nobody was let through")
+}
 
 func TestMistakesPanicWhenTheRoutesAreSetUp(t *testing.T) {
 	guard := middleware.New(authtest.NewIssuer(t).Validator(audience))
 	require.Panics(t, func() { ginguard.RequireScope(guard) })
 	require.Panics(t, func() { ginguard.RequireScope(guard, "a b") })
 	require.Panics(t, func() { ginguard.Require(guard) })
+	require.Panics(t, func() { ginguard.Require(guard, nil) })
 }
