@@ -15,9 +15,13 @@
 //
 // In a handler, [Claims] has what the token says.
 //
-// A guard that stands in Use runs before chi has found the route: it protects
-// unknown paths too, and its decisions have no route pattern. One that stands in
-// With, or in Use within a Route or Group, knows it.
+// # Where a guard stands
+//
+// A guard knows of the route what chi has found out by then. In With, and in Use
+// within a Group, that is the pattern and its path values. In Use of a sub-router,
+// by Route or Mount, it is the way to there: /orgs/{org}/*. In Use of the outermost
+// router it is nothing: such a guard protects unknown paths too, its decisions have
+// no pattern, and a requirement about a path value lets nobody through.
 package chiguard
 
 import (

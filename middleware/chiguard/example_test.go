@@ -30,3 +30,20 @@ func Example() {
 	fmt.Println(response.Code, response.Body)
 	// Output: 200 patient 7, asked for by user-1
 }
+
+// A test that no route was forgotten.
+func ExampleRoutes() {
+	t := new(testing.T) // in a test, its own
+	guard := middleware.New(authtest.NewIssuer(t).Validator("https://example.com/health-api"))
+	handler := func(http.ResponseWriter, *http.Request) {}
+	r := chi.NewRouter()
+	r.With(chiguard.RequireScope(guard, "read:patients")).Get("/patients/{id}", handler)
+	r.Get("/labs", handler)
+
+	for _, route := range chiguard.Routes(r) {
+		if route.Policy.Access == middleware.Unprotected {
+			fmt.Println(route) // t.Error(route)
+		}
+	}
+	// Output: GET /labs: unprotected
+}

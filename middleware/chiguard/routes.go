@@ -18,14 +18,20 @@ import (
 //		}
 //	}
 //
-// It finds guards wherever chi takes a middleware or a handler, in sub-routers too.
-// To find them in middlewares, it calls each of these once more, with a handler that
-// is never served.
+// It finds guards wherever chi takes a middleware, and in the handlers of Handle and
+// Method, in sub-routers too. To find them in middlewares, it calls these once more
+// for each route, with a handler that is never served.
 //
-// It does not see into what is not chi's: a guard inside a middleware of one's own,
-// or within a plain handler that is mounted. Such a route is listed as unprotected,
-// unless the handler has the method Policy() [middleware.Policy]. Handlers of
-// NotFound and MethodNotAllowed are no routes.
+// It does not see into what is not chi's, and lists as unprotected:
+//
+//   - a guard inside a middleware or handler of one's own, unless what that returns
+//     has the method Policy() [middleware.Policy];
+//   - a guarded handler that is given as its method ServeHTTP: use Method in place
+//     of Get, or With;
+//   - a guarded handler that is mounted: use With(guard.Handler).Mount, or Handle
+//     with a pattern that ends in /*.
+//
+// Handlers of NotFound and MethodNotAllowed are no routes.
 func Routes(r chi.Routes) []middleware.Route {
 	var routes []middleware.Route
 	// The function below returns no error, so there is none.
