@@ -36,8 +36,8 @@ func Optional(g *middleware.Guard) gin.HandlerFunc { return adapt(g.Optional) }
 
 // Require returns a gin handler that lets requests through that have a good access
 // token and meet all of the requirements; gin's path parameters are their request's
-// path values. It panics if there is none or one is nil. See
-// [middleware.Guard.Require].
+// path values, as gin has them: that of a wildcard begins with a slash. It panics if
+// there is none or one is nil. See [middleware.Guard.Require].
 func Require(g *middleware.Guard, requirements ...middleware.Requirement) gin.HandlerFunc {
 	return adapt(g.Require(requirements...))
 }

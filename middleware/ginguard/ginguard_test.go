@@ -246,6 +246,32 @@ func TestARefusalWithoutABodyIsAnswered(t *testing.T) {
 	require.Empty(t, w.Body.String())
 }
 
+// A requirement sees of the path what the handler sees, whichever way gin reads it.
+func TestRequirementsSeeGinsParameters(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	guard := middleware.New(issuer.Validator(audience))
+	own := ginguard.Require(guard, middleware.Claim("own").EqualsPathValue("of"))
+	for _, raw := range []bool{false, true} {
+		e := gin.New()
+		e.UseRawPath, e.UnescapePathValues = raw, true
+		param := func(c *gin.Context) { c.String(http.StatusOK, c.Param("of")) }
+		e.GET("/orgs/:of", own, param)
+		e.GET("/files/*of", own, param)
+		for path, own := range map[string]string{"/orgs/7": "7", "/orgs/%37": "7", "/orgs/a%20b": "a b", "/files/a/b": "/a/b", "/files/": "/"} {
+			for claim, status := range map[string]int{own: 200, "another": 403} {
+				r := httptest.NewRequest("GET", path, nil)
+				issuer.Authorize(r, authtest.Claim("own", claim))
+				w := httptest.NewRecorder()
+				e.ServeHTTP(w, r)
+				require.Equal(t, status, w.Code, path)
+				if status == 200 {
+					require.Equal(t, own, w.Body.String())
+				}
+			}
+		}
+	}
+}
+
 // A panic of a handler, or of a requirement, is recovered from as without a guard.
 func TestAbortsAndPanicsStayTheirOwn(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
