@@ -137,22 +137,20 @@ func (g *Guard) protect(policy Policy, next http.Handler) *protected {
 	g.mu.Lock()
 	g.scopes = g.scopes.Union(policy.Scopes())
 	g.mu.Unlock()
-	whole := policy.and(PolicyOf(next))
-	return &protected{guard: g, policy: policy, whole: whole, needed: whole.needs(nil, scope.Set{}), next: next}
+	return &protected{guard: g, policy: policy, needed: policy.needs(nil, scope.Set{}), next: next}
 }
 
 // A protected handler is what a guard stands before.
 type protected struct {
 	guard  *Guard
-	policy Policy // of this guard …
-	whole  Policy // … and of those directly behind it
-	needed needs  // by who has no token, where that does not depend on the request
+	policy Policy
+	needed needs // by who has no token, where that does not depend on the request
 	next   http.Handler
 }
 
 // Policy returns what is asked of requests, by this guard and by those that stand
 // directly behind it.
-func (p *protected) Policy() Policy { return p.whole.and(Policy{}) } // a copy
+func (p *protected) Policy() Policy { return p.policy.and(PolicyOf(p.next)) }
 
 // ServeHTTP implements [http.Handler].
 func (p *protected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -220,10 +218,10 @@ func (p *protected) explain(r *http.Request, v *verdict) {
 	needed := p.needed
 	switch {
 	case v.passage != nil:
-		all := Policy{Requirements: slices.Concat(v.passage.met, p.whole.Requirements)}
+		all := Policy{Requirements: slices.Concat(v.passage.met, p.policy.Requirements)}
 		needed = all.needs(r, v.passage.claims.Scope)
 	case needed.varies:
-		needed = p.whole.needs(r, scope.Set{})
+		needed = p.policy.needs(r, scope.Set{})
 	}
 	if lacksScope {
 		v.refusal.Scope = ""
