@@ -3,7 +3,9 @@ package chiguard
 import (
 	"cmp"
 	"net/http"
+	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/go-chi/chi/v5"
@@ -31,22 +33,59 @@ import (
 //   - a guarded handler that is mounted: use With(guard.Handler).Mount, or Handle
 //     with a pattern that ends in /*.
 //
-// Handlers of NotFound and MethodNotAllowed are no routes.
+// What a middleware of one's own does besides is not seen either: one that serves
+// another handler for some requests is taken for one that does not. Handlers of
+// NotFound and MethodNotAllowed are no routes.
 func Routes(r chi.Routes) []middleware.Route {
-	var routes []middleware.Route
-	// The function below returns no error, so there is none.
-	_ = chi.Walk(r, func(method, pattern string, handler http.Handler, middlewares ...func(http.Handler) http.Handler) error {
-		routes = append(routes, middleware.Route{
-			Method:  method,
-			Pattern: pattern,
-			Policy:  policyOf(handler, middlewares),
-		})
-		return nil
-	})
+	routes := walk(nil, r, "", nil)
 	slices.SortFunc(routes, func(a, b middleware.Route) int { // chi has them in a map
 		return cmp.Or(cmp.Compare(a.Pattern, b.Pattern), cmp.Compare(a.Method, b.Method))
 	})
 	return routes
+}
+
+// walk appends the routes of a router that stands behind middlewares.
+func walk(routes []middleware.Route, r chi.Routes, parent string, outer []func(http.Handler) http.Handler) []middleware.Route {
+	for _, route := range r.Routes() {
+		middlewares := slices.Concat(outer, r.Middlewares())
+		pattern := parent + route.Pattern
+		all := route.Handlers["*"]
+		if route.SubRoutes != nil {
+			_, own := unchain(all)
+			routes = walk(routes, route.SubRoutes, pattern, slices.Concat(middlewares, own))
+		}
+		for method, handler := range route.Handlers {
+			// "*" stands for all methods, which have entries of their own. Those of a
+			// mounted router lead into it, unless a handler was laid over them.
+			if method == "*" || (route.SubRoutes != nil && same(handler, all)) {
+				continue
+			}
+			endpoint, own := unchain(handler)
+			routes = append(routes, middleware.Route{
+				Method:  method,
+				Pattern: strings.ReplaceAll(pattern, "/*/", "/"), // where a router is mounted
+				Policy:  policyOf(endpoint, slices.Concat(middlewares, own)),
+			})
+		}
+	}
+	return routes
+}
+
+// unchain takes off the middlewares of chi's With.
+func unchain(h http.Handler) (http.Handler, []func(http.Handler) http.Handler) {
+	if chain, ok := h.(*chi.ChainHandler); ok {
+		return chain.Endpoint, chain.Middlewares
+	}
+	return h, nil
+}
+
+// same reports whether two handlers are the same function or pointer.
+func same(a, b http.Handler) bool {
+	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+	if !x.IsValid() || !y.IsValid() || x.Type() != y.Type() {
+		return false
+	}
+	return (x.Kind() == reflect.Func || x.Kind() == reflect.Pointer) && x.Pointer() == y.Pointer()
 }
 
 // policyOf returns the policy of a handler behind middlewares.

@@ -2,6 +2,7 @@ package chiguard_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/bearerguard/bearerguard/authtest"
@@ -172,4 +173,38 @@ func TestRoutesLeavesTheRouterAlone(t *testing.T) {
 	require.Equal(t, first, inventory(r))
 	require.Zero(t, served)
 	require.Empty(t, inventory(chi.NewRouter()))
+}
+
+func TestHandlersThatAreLaidOverAMountedRouterAreListed(t *testing.T) {
+	guard := middleware.New(authtest.NewIssuer(t).Validator(audience))
+	sub := chi.NewRouter()
+	sub.Use(guard.Handler)
+	sub.Get("/users", http.NotFound)
+	r := chi.NewRouter()
+	r.Use(func(next http.Handler) http.Handler { return next })
+	r.Mount("/api", sub)
+	r.Get("/api/*", http.NotFound)
+	r.With(guard.RequireScope("admin")).Post("/api/*", http.NotFound)
+	var got []string
+	for _, route := range chiguard.Routes(r) {
+		got = append(got, route.String())
+	}
+	require.Equal(t, []string{
+		"GET /api/*: unprotected",
+		"POST /api/*: scope admin",
+		"GET /api/users: any access token",
+	}, got)
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, httptest.NewRequest("GET", "/api/users", nil))
+	require.Equal(t, 404, w.Code, "it is what chi serves")
+}
+
+func TestTheMetadataAreOpenOnPurpose(t *testing.T) {
+	guard := middleware.New(authtest.NewIssuer(t).Validator(audience), middleware.WithResourceMetadata(middleware.ResourceMetadata{}))
+	r := chi.NewRouter()
+	r.Handle(guard.ResourceMetadata())
+	for _, route := range chiguard.Routes(r) {
+		require.Equal(t, middleware.Open, route.Policy.Access)
+	}
+	require.NotEmpty(t, chiguard.Routes(r))
 }

@@ -49,6 +49,22 @@ func RequireScope(g *middleware.Guard, scopes ...string) gin.HandlerFunc {
 	return Require(g, middleware.Scopes(scope.All(scopes...)))
 }
 
+// Public returns a gin handler that lets everybody through, and marks the route as
+// open on purpose for [Routes]. See [middleware.Public].
+func Public() gin.HandlerFunc { return adapt(middleware.Public) }
+
+// ResourceMetadata returns the path and the handler of the API's metadata, for
+// clients that look for the authorization server:
+//
+//	e.GET(ginguard.ResourceMetadata(guard))
+//
+// It panics without [middleware.WithResourceMetadata]. See
+// [middleware.Guard.ResourceMetadata].
+func ResourceMetadata(g *middleware.Guard) (path string, handler gin.HandlerFunc) {
+	path, h := g.ResourceMetadata()
+	return path, gin.WrapH(h)
+}
+
 // Claims returns the claims of the access token that the request came with. It
 // reports false where the request did not pass a guard. It works with and
 // without gin's ContextWithFallback.
@@ -56,7 +72,10 @@ func Claims(c *gin.Context) (*claims.Claims, bool) {
 	return claims.FromContext(c.Request.Context())
 }
 
-// adapt returns a gin handler that runs a net/http middleware in gin's chain.
+// adapt returns a gin handler that runs a net/http middleware in gin's chain. Were it
+// inlined, each caller would have a function of its own: see [isGuard].
+//
+//go:noinline
 func adapt(protect func(http.Handler) http.Handler) gin.HandlerFunc {
 	guarded := protect(http.HandlerFunc(proceed))
 	return func(c *gin.Context) {
@@ -64,12 +83,18 @@ func adapt(protect func(http.Handler) http.Handler) gin.HandlerFunc {
 		r := c.Request.WithContext(context.WithValue(c.Request.Context(), passageKey{}, p))
 		r.Pattern = c.FullPath() // gin leaves it empty, and decisions tell of it
 		for _, p := range c.Params {
-			r.SetPathValue(p.Key, p.Value) // for requirements that look at the path
+			// For requirements that look at the path. Of two parameters with one name,
+			// handlers get the first.
+			r.SetPathValue(p.Key, c.Param(p.Key))
 		}
+		defer func() {
+			if !p.open { // also after a panic: not every recovery aborts the chain
+				c.Abort()
+			}
+		}()
 		guarded.ServeHTTP(c.Writer, r)
 		if !p.open {
 			c.Writer.WriteHeaderNow() // gin would let a handler before us answer otherwise
-			c.Abort()
 		}
 	}
 }

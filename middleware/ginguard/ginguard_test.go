@@ -355,3 +355,51 @@ func TestMistakesPanicWhenTheRoutesAreSetUp(t *testing.T) {
 	require.Panics(t, func() { ginguard.Require(guard) })
 	require.Panics(t, func() { ginguard.Require(guard, nil) })
 }
+
+// Not every recovery aborts the chain: gin would go on to the handler behind the
+// guard.
+func TestAPanicInTheGuardDoesNotOpenTheRoute(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	panics := func() { panic("somebody's own code") }
+	guards := map[string]gin.HandlerFunc{
+		"in a requirement": ginguard.Require(middleware.New(issuer.Validator(audience)),
+			middleware.Func("panics", func(*http.Request, *claims.Claims) error { panics(); return nil })),
+		"in an observer": ginguard.Handler(middleware.New(issuer.Validator(audience),
+			middleware.WithObserver(func(context.Context, middleware.Decision) { panics() }))),
+		"in an error handler": ginguard.RequireScope(middleware.New(issuer.Validator(audience),
+			middleware.WithErrorHandler(func(http.ResponseWriter, *http.Request, *middleware.Error) { panics() })), "a"),
+	}
+	recoveries := map[string]gin.HandlerFunc{
+		"gin's":          gin.RecoveryWithWriter(io.Discard),
+		"a custom one":   gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, _ any) { c.JSON(500, gin.H{"error": "internal"}) }),
+		"one of its own": func(c *gin.Context) { defer func() { _ = recover() }(); c.Next() },
+	}
+	for where, guard := range guards {
+		for by, recovery := range recoveries {
+			t.Run(where+", "+by, func(t *testing.T) {
+				e := gin.New()
+				e.Use(recovery)
+				e.GET("/", guard, func(*gin.Context) { t.Error("the handler ran") })
+				r := httptest.NewRequest("GET", "/", nil)
+				issuer.Authorize(r)
+				e.ServeHTTP(httptest.NewRecorder(), r)
+			})
+		}
+	}
+}
+
+func TestOfTwoParametersWithOneNameTheHandlersIsChecked(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	guard := middleware.New(issuer.Validator(audience))
+	e := gin.New()
+	e.GET("/orgs/:id/docs/:id", ginguard.Require(guard, middleware.Claim("org_id").EqualsPathValue("id")), func(c *gin.Context) {
+		c.String(200, c.Param("id"))
+	})
+	for path, status := range map[string]int{"/orgs/mine/docs/7": 200, "/orgs/victim/docs/mine": 403} {
+		r := httptest.NewRequest("GET", path, nil)
+		issuer.Authorize(r, authtest.Claim("org_id", "mine"))
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, r)
+		require.Equal(t, status, w.Code, path)
+	}
+}

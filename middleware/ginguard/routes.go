@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -33,7 +34,9 @@ import (
 //     with a guard and a route with another requirement, it is the group's that is
 //     listed.
 //   - A route is listed as unprotected where something before the guard answers,
-//     such as a login of another kind.
+//     such as a login of another kind, and where the guard is the last handler.
+//   - Something before the guard that lets only some requests come to it, such as
+//     those without a certain header, is not seen.
 //
 // The path of these requests is the pattern itself: the parameter id is ":id". NoRoute
 // and NoMethod are no routes.
@@ -41,11 +44,11 @@ func Routes(e *gin.Engine) []middleware.Route {
 	var routes []middleware.Route
 	for _, info := range e.Routes() {
 		pattern := strings.ReplaceAll(info.Path, `\:`, ":") // as gin does with the first request
-		routes = append(routes, middleware.Route{
-			Method:  info.Method,
-			Pattern: pattern,
-			Policy:  policyOf(e, info.Method, pattern),
-		})
+		route := middleware.Route{Method: info.Method, Pattern: pattern}
+		if !isGuard(info.HandlerFunc) { // one that is last protects nothing
+			route.Policy = policyOf(e, info.Method, pattern)
+		}
+		routes = append(routes, route)
 	}
 	slices.SortFunc(routes, func(a, b middleware.Route) int {
 		return cmp.Or(cmp.Compare(a.Pattern, b.Pattern), cmp.Compare(a.Method, b.Method))
@@ -53,12 +56,21 @@ func Routes(e *gin.Engine) []middleware.Route {
 	return routes
 }
 
+// isGuard reports whether a handler is one that [adapt] has returned: they are all the
+// same function.
+func isGuard(h gin.HandlerFunc) bool {
+	one := adapt(middleware.Public)
+	return reflect.ValueOf(h).Pointer() == reflect.ValueOf(one).Pointer()
+}
+
 // policyOf returns what the guards say that a request for a route meets.
 func policyOf(e *gin.Engine, method, pattern string) (met middleware.Policy) {
+	w := &nowhere{header: http.Header{}}
 	ctx := middleware.ContextWithObserver(ended(), func(_ context.Context, d middleware.Decision) {
 		// A guard within gin.WrapH knows no pattern. One with another pattern stands
-		// behind a router of its own, of which this is one route among several.
-		if d.Pattern == pattern || d.Pattern == "" {
+		// behind a router of its own, of which this is one route among several. What
+		// is decided after somebody has answered protects nothing.
+		if (d.Pattern == pattern || d.Pattern == "") && !w.written {
 			met.Access = max(met.Access, d.Policy.Access)
 			met.Requirements = append(met.Requirements, d.Policy.Requirements...)
 		}
@@ -77,7 +89,7 @@ func policyOf(e *gin.Engine, method, pattern string) (met middleware.Policy) {
 		RemoteAddr: "192.0.2.1:1", // an address for documentation (RFC 5737)
 	}).WithContext(ctx)
 	defer func() { _ = recover() }() // a handler that was run may not be made for this
-	e.ServeHTTP(nowhere{http.Header{}}, r)
+	e.ServeHTTP(w, r)
 	return met
 }
 
@@ -89,16 +101,19 @@ func ended() context.Context {
 }
 
 // nowhere is a writer for responses that nobody reads.
-type nowhere struct{ header http.Header }
+type nowhere struct {
+	header  http.Header
+	written bool
+}
 
-func (n nowhere) Header() http.Header          { return n.header }
-func (nowhere) Write(body []byte) (int, error) { return len(body), nil }
-func (nowhere) WriteHeader(int)                {}
-func (nowhere) Flush()                         {}
+func (n *nowhere) Header() http.Header            { return n.header }
+func (n *nowhere) Write(body []byte) (int, error) { n.written = true; return len(body), nil }
+func (n *nowhere) WriteHeader(int)                { n.written = true }
+func (n *nowhere) Flush()                         { n.written = true }
 
 // CloseNotify is what gin's Context.Stream asks, again and again until it hears
 // that the client has gone.
-func (nowhere) CloseNotify() <-chan bool {
+func (*nowhere) CloseNotify() <-chan bool {
 	gone := make(chan bool)
 	close(gone)
 	return gone

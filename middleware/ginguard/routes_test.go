@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/bearerguard/bearerguard/authtest"
@@ -133,4 +134,42 @@ func TestWhatRoutesDoesNotSee(t *testing.T) {
 	e.GET("/login", gin.BasicAuth(gin.Accounts{"user": "password"}), ginguard.Handler(guard), nothing)
 	e.GET("/behind", nothing, nothing)
 	require.Equal(t, []string{"GET /behind: unprotected", "GET /login: unprotected"}, inventory(e))
+}
+
+func TestWhatAnswersBeforeTheGuardIsUnprotected(t *testing.T) {
+	guard := middleware.New(authtest.NewIssuer(t).Validator(audience))
+	answer := func(c *gin.Context) { c.String(200, "secret") }
+	quiet := func(c *gin.Context) { c.Status(204) }
+	e := gin.New()
+	e.GET("/handler-first", answer, ginguard.Handler(guard))
+	e.GET("/quiet-handler-first", quiet, ginguard.Handler(guard))
+	e.GET("/handler-on-both-sides", answer, ginguard.Handler(guard), answer)
+	e.GET("/guard-alone", ginguard.Handler(guard))
+	e.GET("/as-it-should-be", ginguard.Handler(guard), answer)
+	e.GET("/health", ginguard.Public(), answer)
+	got := map[string]string{}
+	for _, route := range ginguard.Routes(e) {
+		got[route.Pattern] = route.Policy.String()
+	}
+	require.Equal(t, map[string]string{
+		"/handler-first":         "unprotected",
+		"/quiet-handler-first":   "unprotected",
+		"/handler-on-both-sides": "unprotected",
+		"/guard-alone":           "unprotected",
+		"/as-it-should-be":       "any access token",
+		"/health":                "public",
+	}, got)
+}
+
+func TestTheMetadataAreOpenOnPurpose(t *testing.T) {
+	guard := middleware.New(authtest.NewIssuer(t).Validator(audience), middleware.WithResourceMetadata(middleware.ResourceMetadata{}))
+	e := gin.New()
+	e.GET(ginguard.ResourceMetadata(guard))
+	routes := ginguard.Routes(e)
+	require.Len(t, routes, 1)
+	require.Equal(t, "GET /.well-known/oauth-protected-resource/health-api: public", routes[0].String())
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, httptest.NewRequest("GET", routes[0].Pattern, nil))
+	require.Equal(t, 200, w.Code)
+	require.Contains(t, w.Body.String(), `"resource":"https://example.com/health-api"`)
 }
