@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/bearerguard/bearerguard/internal/plain"
 	"github.com/bearerguard/bearerguard/internal/strictjson"
 	"github.com/bearerguard/bearerguard/jwks"
 )
@@ -128,11 +128,10 @@ func (i *inspection) tellClaims() string {
 func (i *inspection) tellAudience() string { return "it is for this API" }
 
 func (i *inspection) tellTimes() string {
-	left := i.claims.Expiry.Sub(i.now).Round(time.Second)
-	if left < 0 {
-		return fmt.Sprintf("it expired %s ago, within the leeway of %s", -left, i.issuer.leeway)
+	if i.now.After(i.claims.Expiry) {
+		return fmt.Sprintf("it expired %s ago, within the leeway of %s", apart(i.now, i.claims.Expiry), plain.Duration(i.issuer.leeway))
 	}
-	return fmt.Sprintf("it is good for another %s", left)
+	return fmt.Sprintf("it is good for another %s", apart(i.claims.Expiry, i.now))
 }
 
 func (i *inspection) tellSignature() string {

@@ -96,7 +96,7 @@ func TestExplainSaysWhatItFound(t *testing.T) {
 			"profile: none is configured",
 			`claims: client "client-1", scope "read:patients"`,
 			"audience: it is for this API",
-			"time: it is good for another 1h0m0s",
+			"time: it is good for another 1 h",
 			"binding: ",
 			"own check: none is configured",
 		}, details)
@@ -153,7 +153,7 @@ func TestExplainTellsOfTheLeeway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		report := newValidator(t).Explain(t.Context(), sign(goodHeader, payload(set{"exp": time.Now().Unix() - 11})))
 		require.NoError(t, report.Err)
-		require.Equal(t, "it expired 11s ago, within the leeway of 30s", report.Checks[9].Detail)
+		require.Equal(t, "it expired 11 s ago, within the leeway of 30 s", report.Checks[9].Detail)
 	})
 }
 

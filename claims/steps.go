@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/jws"
+	"github.com/bearerguard/bearerguard/internal/plain"
 	"github.com/bearerguard/bearerguard/internal/strictjson"
 	"github.com/bearerguard/bearerguard/jwks"
 )
@@ -257,14 +258,19 @@ func (i *inspection) checkTimes(context.Context) error {
 	case c.Expiry.IsZero():
 		return fmt.Errorf("%w: it does not say when (exp is missing)", ErrExpired)
 	case !i.now.Before(c.Expiry.Add(leeway)): // strictly before (RFC 7519 §4.1.4)
-		return fmt.Errorf("%w: at %s, %s ago", ErrExpired, c.Expiry.UTC().Format(time.RFC3339), i.now.Sub(c.Expiry).Round(time.Second))
+		return fmt.Errorf("%w: %s ago, at %s", ErrExpired, apart(i.now, c.Expiry), moment(c.Expiry))
 	case i.now.Add(leeway).Before(c.NotBefore):
-		return fmt.Errorf("%w: not before %s, in %s", ErrNotYetValid, c.NotBefore.UTC().Format(time.RFC3339), c.NotBefore.Sub(i.now).Round(time.Second))
+		return fmt.Errorf("%w: its time begins in %s, at %s", ErrNotYetValid, apart(i.now, c.NotBefore), moment(c.NotBefore))
 	case i.now.Add(leeway).Before(c.IssuedAt):
-		return fmt.Errorf("%w: it was issued at %s, in %s: a clock is wrong", ErrNotYetValid, c.IssuedAt.UTC().Format(time.RFC3339), c.IssuedAt.Sub(i.now).Round(time.Second))
+		return fmt.Errorf("%w: it says that it was issued in the future, in %s, at %s: a clock is wrong", ErrNotYetValid, apart(i.now, c.IssuedAt), moment(c.IssuedAt))
 	}
 	return nil
 }
+
+// apart writes how far two moments are apart.
+func apart(a, b time.Time) string { return plain.Duration(a.Sub(b).Round(time.Second)) }
+
+func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // checkBinding refuses a token that only the holder of some key may use: as a
 // bearer token, it comes from whoever has it (RFC 9449 §7.2).

@@ -29,12 +29,13 @@ var mayImport = map[string][]string{
 	"internal/discovery":   {"internal/fetch", "internal/strictjson"},
 	"internal/jws":         {"internal/strictjson"},
 	"jwks":                 {"internal/discovery", "internal/fetch", "internal/strictjson"},
-	"claims":               {"scope", "jwks", "internal/jws", "internal/strictjson"},
+	"claims":               {"scope", "jwks", "internal/jws", "internal/strictjson", "internal/plain"},
 	"middleware":           {"scope", "claims"},
 	"internal/fakeissuer":  {},
 	"authtest":             {"claims", "jwks", "internal/fakeissuer"},
 	"internal/adaptertest": {"scope", "claims", "middleware", "authtest"},
 	"internal/house":       {},
+	"internal/plain":       {},
 }
 
 // mayImportTesting has the rooms that are made for tests: what imports testing
