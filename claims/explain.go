@@ -21,6 +21,11 @@ type Report struct {
 	// Err is what Validate answers: the first failure, nil where the token is
 	// good.
 	Err error
+
+	// UnverifiedClaims is what the token says, whoever wrote it and however it
+	// has fared, for tools that show it; nil where it cannot be read. It opens
+	// nothing: what may be believed is what Validate returns.
+	UnverifiedClaims *Claims
 }
 
 // A Check is one line of a [Report].
@@ -86,6 +91,7 @@ func (v *Validator) Explain(ctx context.Context, token string) Report {
 		}
 		report.Checks = append(report.Checks, check)
 	}
+	report.UnverifiedClaims = i.claims
 	return report
 }
 
@@ -190,6 +196,12 @@ func (i *inspection) hint(step string, failure error) string {
 		return "give the token alone: no Bearer, no quotes, no line break"
 	case errors.Is(failure, ErrAlgorithm) && !slices.Contains(jwks.Algorithms(), i.form.Algorithm):
 		return "this algorithm is never accepted: have the issuer sign with RS256"
+	case errors.Is(failure, ErrIssuer) && i.issuerButForTheSlash():
+		return "the slash at the end counts: write Config.Issuer exactly as the token's iss"
+	case errors.Is(failure, ErrAudience) && i.hasClaims() && i.audienceButForTheSlash():
+		return "the slash at the end counts: Config.Audience and what the client asks for must be the same"
+	case errors.Is(failure, ErrAudience) && i.hasClaims() && i.claims.ClientID != "" && slices.Contains(i.claims.Audience, i.claims.ClientID):
+		return "aud is the ID of the client: it has sent its ID Token, or asked for no audience; it must ask for this API's"
 	case step == profile:
 		failure = ErrMissingClaim
 	}
@@ -200,3 +212,25 @@ func (i *inspection) hint(step string, failure error) string {
 	}
 	return ""
 }
+
+// issuerButForTheSlash reports whether the token's issuer is a trusted one but
+// for a slash at the end, the most common mistake of all.
+func (i *inspection) issuerButForTheSlash() bool {
+	value, _ := i.payload.Lookup("iss")
+	name, _ := value.Text()
+	for trusted := range i.validator.issuers {
+		if sameButForTheSlash(name, trusted) {
+			return true
+		}
+	}
+	return false
+}
+
+// audienceButForTheSlash reports the same of the token's audiences.
+func (i *inspection) audienceButForTheSlash() bool {
+	return slices.ContainsFunc(i.claims.Audience, func(name string) bool {
+		return slices.ContainsFunc(i.issuer.audiences, func(own string) bool { return sameButForTheSlash(name, own) })
+	})
+}
+
+func sameButForTheSlash(a, b string) bool { return a+"/" == b || a == b+"/" }

@@ -119,7 +119,14 @@ func TestExplainHintsAtTheMistake(t *testing.T) {
 		{newValidator(t), signWith(stolenKey(), goodHeader, payload(nil)), "altered"},
 		{newValidator(t), sign(plainHeader, payload(set{"nonce": "n"})), "send the access token"},
 		{newValidator(t), sign(header("logout+jwt"), payload(nil)), "send the access token"},
-		{newValidator(t), sign(goodHeader, payload(set{"aud": "client-1"})), "ask for this API's audience"},
+		{newValidator(t), sign(goodHeader, payload(set{"iss": strings.TrimSuffix(issuer, "/")})), "the slash at the end counts"},
+		{newValidator(t), sign(goodHeader, payload(set{"iss": nil})), "to the last slash"},
+		{newValidator(t), sign(goodHeader, payload(set{"aud": "another"})), "must ask for this API's audience"},
+		{newValidator(t), sign(goodHeader, payload(set{"aud": set{"another": 1}})), ""},
+		{newValidator(t), sign(goodHeader, payload(set{"aud": nil})), "must ask for this API's audience"},
+		{newValidator(t), sign(goodHeader, payload(set{"aud": []string{"another", audience + "/"}})), "the slash at the end counts"},
+		{newValidator(t), sign(goodHeader, payload(set{"aud": "client-1"})), "aud is the ID of the client"},
+		{newValidator(t), sign(goodHeader, payload(set{"aud": "", "client_id": nil})), "a client ID in aud means"},
 		{newValidator(t), sign(goodHeader, payload(set{"exp": past})), "get a new token"},
 		{newValidator(t), sign(goodHeader, payload(set{"nbf": time.Now().Add(time.Hour).Unix()})), "clocks"},
 		{newValidator(t), sign(goodHeader, payload(set{"cnf": set{}})), "bearer token"},
@@ -160,4 +167,15 @@ func TestExplainTellsOfTheLeeway(t *testing.T) {
 func TestExplainWithAZeroValidator(t *testing.T) {
 	var v claims.Validator
 	require.ErrorIs(t, v.Explain(t.Context(), sign(goodHeader, payload(nil))).Err, claims.ErrUnavailable)
+}
+
+func TestExplainShowsWhatATokenSaysWhoeverWroteIt(t *testing.T) {
+	v := newValidator(t)
+	report := v.Explain(t.Context(), signWith(stolenKey(), goodHeader, payload(set{"sub": "mallory"})))
+	require.ErrorIs(t, report.Err, claims.ErrSignature)
+	require.Equal(t, "mallory", report.UnverifiedClaims.Subject)
+
+	for _, unreadable := range []string{"opaque", sign(goodHeader, payload(set{"sub": 1}))} {
+		require.Nil(t, v.Explain(t.Context(), unreadable).UnverifiedClaims)
+	}
 }
