@@ -79,17 +79,23 @@ func NewClient(base *http.Client) *http.Client {
 	if base != nil {
 		client = *base
 	} else {
-		client.Transport = &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			ForceAttemptHTTP2:      true,
-			DisableKeepAlives:      true,
-			TLSHandshakeTimeout:    10 * time.Second,
-			ExpectContinueTimeout:  time.Second,
-			MaxResponseHeaderBytes: 64 << 10,
-		}
+		client.Transport = NewTransport()
 	}
 	client.CheckRedirect = checkRedirect
 	return &client
+}
+
+// NewTransport returns the transport that [NewClient] uses where it is given no
+// client, for those who want to watch it.
+func NewTransport() http.RoundTripper {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		ForceAttemptHTTP2:      true,
+		DisableKeepAlives:      true,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
 }
 
 // checkRedirect keeps a fetch where it was sent: another host was not
