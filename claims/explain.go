@@ -76,7 +76,7 @@ func (v *Validator) Explain(ctx context.Context, token string) Report {
 		if s.needs(i) {
 			check.Err = s.run(i, ctx)
 			check.Outcome = Passed
-			if check.Err == nil && s.passed != nil {
+			if check.Err == nil {
 				check.Detail = s.passed(i)
 			}
 		}
@@ -151,6 +151,10 @@ func (i *inspection) tellProfile() string {
 	return "it keeps to RFC 9068"
 }
 
+func (i *inspection) tellBinding() string {
+	return "it is bound to no key, so that its bearer may use it"
+}
+
 func (i *inspection) tellOwnCheck() string {
 	if i.issuer.check == nil {
 		return "none is configured"
@@ -194,6 +198,8 @@ func (i *inspection) hint(step string, failure error) string {
 		return "" // of one's own check, nothing is known here
 	case errors.Is(failure, ErrMalformed) && strings.ContainsAny(i.token, " \t\r\n\"'"):
 		return "give the token alone: no Bearer, no quotes, no line break"
+	case errors.Is(failure, ErrMalformed) && step == form && i.token != "":
+		return "it was cut or altered on its way, or is something else: copy it again, all of it"
 	case errors.Is(failure, ErrAlgorithm) && !slices.Contains(jwks.Algorithms(), i.form.Algorithm):
 		return "this algorithm is never accepted: have the issuer sign with RS256"
 	case errors.Is(failure, ErrIssuer) && i.issuerButForTheSlash():

@@ -97,7 +97,7 @@ func TestExplainSaysWhatItFound(t *testing.T) {
 			`claims: client "client-1", scope "read:patients"`,
 			"audience: it is for this API",
 			"time: it is good for another 1 h",
-			"binding: ",
+			"binding: it is bound to no key, so that its bearer may use it",
 			"own check: none is configured",
 		}, details)
 	})
@@ -133,6 +133,7 @@ func TestExplainHintsAtTheMistake(t *testing.T) {
 		{configured(t, func(c *claims.Config) { c.Profile = claims.RFC9068 }), sign(goodHeader, payload(set{"jti": nil})), "profile of RFC 9068"},
 		{configured(t, func(c *claims.Config) { c.Keys = unavailable }), sign(goodHeader, payload(nil)), "not about the token"},
 		{newValidator(t), "", ""},
+		{newValidator(t), "eyJhbGciOiJSUzI1NiJ9.e30", "all of it"},
 		{newValidator(t), sign(goodHeader, payload(nil)) + "\n", "give the token alone"},
 		{newValidator(t), "Bearer " + sign(goodHeader, payload(nil)), "give the token alone"},
 		{newValidator(t), sign(`{"alg":"HS256"}`, payload(nil)), "never accepted"},

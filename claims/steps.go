@@ -30,7 +30,7 @@ type step struct {
 
 // steps has the checks in the order in which they run.
 var steps = [...]step{
-	{"form", (*inspection).readForm, always, (*inspection).tellForm},
+	{form, (*inspection).readForm, always, (*inspection).tellForm},
 	{"issuer", (*inspection).findIssuer, (*inspection).hasForm, (*inspection).tellIssuer},
 	{"algorithm", (*inspection).checkAlgorithm, (*inspection).isTrusted, (*inspection).tellAlgorithm},
 	{"key", (*inspection).findKeys, (*inspection).hasAlgorithm, (*inspection).tellKeys},
@@ -40,12 +40,13 @@ var steps = [...]step{
 	{"claims", (*inspection).readClaims, (*inspection).hasIssuer, (*inspection).tellClaims},
 	{"audience", (*inspection).checkAudience, (*inspection).hasClaims, (*inspection).tellAudience},
 	{"time", (*inspection).checkTimes, (*inspection).hasClaims, (*inspection).tellTimes},
-	{"binding", (*inspection).checkBinding, (*inspection).hasForm, nil},
+	{"binding", (*inspection).checkBinding, (*inspection).hasForm, (*inspection).tellBinding},
 	{ownCheck, (*inspection).ask, (*inspection).isGood, (*inspection).tellOwnCheck},
 }
 
 // Names of steps that Explain knows more about.
 const (
+	form     = "form"
 	profile  = "profile"
 	ownCheck = "own check"
 )
