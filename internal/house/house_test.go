@@ -36,6 +36,11 @@ var mayImport = map[string][]string{
 	"internal/adaptertest": {"scope", "claims", "middleware", "authtest"},
 	"internal/house":       {},
 	"internal/plain":       {},
+	"cmd/bearerguard":      {"cmd/bearerguard/internal/command"},
+	"cmd/bearerguard/internal/command": {
+		"scope", "jwks", "claims", "middleware",
+		"internal/discovery", "internal/fakeissuer", "internal/fetch", "internal/jws", "internal/plain", "internal/strictjson",
+	},
 }
 
 // mayImportTesting has the rooms that are made for tests: what imports testing
@@ -48,6 +53,7 @@ var jwxFiles = []string{"jwks/import.go", "internal/fakeissuer/sign.go"}
 // A listed is a package as go list tells of it.
 type listed struct {
 	ImportPath string
+	Name       string
 	Dir        string
 	GoFiles    []string
 	Imports    []string
@@ -56,7 +62,9 @@ type listed struct {
 func (p listed) room() string { return strings.TrimPrefix(p.ImportPath, module+"/") }
 
 // public reports whether users can import the package.
-func (p listed) public() bool { return !strings.Contains(p.ImportPath+"/", "/internal/") }
+func (p listed) public() bool {
+	return p.Name != "main" && !strings.Contains(p.ImportPath+"/", "/internal/")
+}
 
 func run(t *testing.T, name string, args ...string) []byte {
 	t.Helper()

@@ -1,0 +1,191 @@
+// Package command is the program bearerguard, whose manual is the package doc of
+// cmd/bearerguard. It is apart from the program so that tests run it as a
+// function, with a transport and a clock of their own.
+package command
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"strings"
+)
+
+// What the program's exit status says.
+const (
+	exitGood   = 0 // the token is good; all checks have passed
+	exitBad    = 1 // the token is refused; a check has failed
+	exitFailed = 2 // nothing can be said: the program was called wrongly, or could not do its work
+)
+
+// A Program is one run of the command.
+type Program struct {
+	Args   []string // without the program's name
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+	Getenv func(string) string
+
+	// Each says whether there is a person at that end.
+	StdinIsTerminal  bool
+	StdoutIsTerminal bool
+
+	// Transport reaches issuers. Nil means that of the library, and so the
+	// network.
+	Transport http.RoundTripper
+}
+
+// A subcommand is a word that may follow bearerguard.
+type subcommand struct {
+	name  string
+	about string
+	run   func(context.Context, *Program, []string) (int, error)
+}
+
+func subcommands() []subcommand {
+	return []subcommand{
+		{"explain", "why a token is refused, or that it is good", explain},
+		{"doctor", "whether an issuer and a configuration go together", doctor},
+		{"issuer", "a fake issuer for local development, in any language", issuer},
+		{"version", "the version of this program", version},
+	}
+}
+
+// A usageError says that the program was called wrongly.
+type usageError struct{ reason string }
+
+func (e usageError) Error() string { return e.reason }
+
+func usage(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
+
+// Run runs the program until its work is done or ctx ends, and returns its exit
+// status.
+func (p *Program) Run(ctx context.Context) int {
+	name := ""
+	if len(p.Args) > 0 {
+		name = p.Args[0]
+	}
+	switch name {
+	case "":
+		fmt.Fprint(p.Stderr, overview())
+		return exitFailed
+	case "-h", "-help", "--help", "help":
+		fmt.Fprint(p.Stdout, overview())
+		return exitGood
+	case "-version", "--version":
+		name = "version"
+	}
+	for _, s := range subcommands() {
+		if s.name != name {
+			continue
+		}
+		status, err := s.run(ctx, p, p.Args[1:])
+		switch {
+		case errors.Is(err, flag.ErrHelp):
+			return exitGood
+		case err != nil:
+			fmt.Fprintf(p.Stderr, "bearerguard %s: %s\n", s.name, safe(err.Error(), 2000))
+			var wrong usageError
+			if errors.As(err, &wrong) {
+				fmt.Fprintf(p.Stderr, "(bearerguard %s -h tells of the flags)\n", s.name)
+			}
+			return exitFailed
+		}
+		return status
+	}
+	if looksLikeToken(name) {
+		fmt.Fprintf(p.Stderr, "bearerguard: %s\n", noTokenHere)
+	} else {
+		fmt.Fprintf(p.Stderr, "bearerguard: there is no subcommand %s\n(bearerguard -h tells of those that there are)\n", safe(fmt.Sprintf("%q", name), 60))
+	}
+	return exitFailed
+}
+
+// noTokenHere is what somebody is told who gives a token as an argument. The
+// token is not repeated: it would be in the terminal's history as well.
+const noTokenHere = "the token must not be an argument, since it would stay in the shell's history and in the list of processes: " +
+	"give it on standard input, or in a file with -file. (If this one is real, consider it leaked.)"
+
+func overview() string {
+	var text strings.Builder
+	text.WriteString("bearerguard: why an API says 401, what is wrong with its configuration,\nand a fake issuer to develop with\n\nusage: bearerguard SUBCOMMAND [flags]\n\n")
+	for _, s := range subcommands() {
+		fmt.Fprintf(&text, "  %-8s  %s\n", s.name, s.about)
+	}
+	text.WriteString(`
+examples:
+
+  bearerguard explain -issuer https://my-domain.auth0.com/ -audience https://example.com/health-api <token.txt
+  bearerguard doctor -issuer https://my-domain.auth0.com/ -audience https://example.com/health-api
+  bearerguard issuer
+
+bearerguard SUBCOMMAND -h tells of the flags, with examples.
+
+exit status: 0 all is well, 1 the token is refused or a check has failed,
+2 nothing can be said: called wrongly, or the work could not be done
+`)
+	return text.String()
+}
+
+func version(_ context.Context, p *Program, args []string) (int, error) {
+	if len(args) > 0 {
+		return 0, usage("it takes no arguments")
+	}
+	version := "(unknown)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		version = info.Main.Version
+	}
+	_, err := fmt.Fprintf(p.Stdout, "bearerguard %s\n", version)
+	return exitGood, err
+}
+
+// A manual is what -h prints beside the flags.
+type manual struct {
+	usage    string
+	about    string
+	examples string
+}
+
+// parse reads the flags of a subcommand. On -h it prints the manual and returns
+// [flag.ErrHelp].
+func (p *Program) parse(flags *flag.FlagSet, m manual, args []string) error {
+	flags.SetOutput(io.Discard) // a mistake is one line, of Run
+	flags.Usage = func() {}
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintf(p.Stdout, "usage: bearerguard %s\n\n%s\nflags:\n\n", m.usage, m.about)
+		flags.SetOutput(p.Stdout)
+		flags.PrintDefaults()
+		fmt.Fprintf(p.Stdout, "\nexamples:\n\n%s", m.examples)
+		return err
+	case err != nil:
+		// It repeats an argument, which may be anything.
+		return usage("%s", safe(err.Error(), 120))
+	case flags.NArg() > 0 && looksLikeToken(flags.Arg(0)):
+		return usageError{noTokenHere}
+	case flags.NArg() > 0:
+		return usage("%s is no flag: all that it takes are flags", safe(fmt.Sprintf("%q", flags.Arg(0)), 60))
+	}
+	return nil
+}
+
+// A list is the value of a flag that is a list with commas, or is given more than
+// once.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+// Set implements [flag.Value].
+func (l *list) Set(text string) error {
+	for word := range strings.SplitSeq(text, ",") {
+		if word = strings.TrimSpace(word); word == "" {
+			return errors.New("an element of the list is empty")
+		}
+		*l = append(*l, word)
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+// Command bearerguard says why an API answers 401, what is wrong with its
+// configuration, and is a fake issuer to develop with.
+//
+//	go install github.com/bearerguard/bearerguard/cmd/bearerguard@latest
+//
+// It is the library at the shell: what it says of a token or an issuer is found
+// out by the very code that guards an API.
+//
+// # Why is a token refused?
+//
+//	bearerguard explain -issuer https://my-domain.auth0.com/ -audience https://example.com/health-api -scope read:patients <token.txt
+//
+// runs every check, in order, and says of each whether it passed, failed or was
+// not reached, and what it found; then what the API answers, and what the mistake
+// most likely is:
+//
+//	time       FAILED       the token has expired: 3 h 12 min ago, at 2026-11-22T12:40:01Z; this
+//	                        machine's clock is 2 s behind the issuer's
+//	                        → the client must get a new token; if it has, look at the clocks
+//
+// The token comes on standard input, or from a file with -file. It is never an
+// argument, which would stay in the shell's history and in the list of processes;
+// one that is given so is refused. White space around it, quotes, "Authorization:"
+// and "Bearer" are taken off, and it is found in the JSON that a token endpoint
+// answers.
+//
+// What the token says is shown, since whoever asks has it; -no-claims leaves that
+// out, for a report to others. The signature and the token as a whole are never
+// shown. All that comes from a token or from the network is shown with its control
+// characters escaped, and cut where it is long.
+//
+// The flags are the fields of claims.Config; give those that your API has. With
+// -jwks, the keys come from a file, and nobody is asked.
+//
+// # Is the configuration right?
+//
+//	bearerguard doctor -issuer https://my-domain.auth0.com/ -audience https://example.com/health-api
+//
+// asks the issuer what an API would ask it, without a token: discovery, whether
+// the issuer is called exactly so, the key set and how fast it came, each key and
+// what it is good for or why it is left out, TLS, redirects, caches, this machine's
+// clock against the issuer's Date, and an audience that looks like a mistake. Of
+// each it says:
+//
+//	ok           all is well
+//	note         worth knowing
+//	warning      odd, and most often a mistake
+//	FAILED       no API with this configuration works
+//	not reached  because of what failed before
+//
+// # A fake issuer
+//
+//	bearerguard issuer
+//
+// is an authorization server for local development, in any language: discovery,
+// key set, /oauth/token for client credentials, /userinfo. It prints its addresses
+// and lines for curl, and serves until Ctrl-C, on 127.0.0.1:8765 or where -addr
+// says. Its key and its client secret are new in each run.
+//
+// Beside what an authorization server has, GET /dev/access-token and
+// /dev/id-token answer with a token of a user alone, to whoever has the client's
+// secret (curl -u). The query may have sub, aud, scope, client_id, iss, and
+// expires_in in seconds, negative for a token that has expired.
+//
+// It listens on this machine only, unless -insecure-listen-anywhere is given, and
+// answers only requests whose Host is this machine (or that of -url), since a web
+// page can have a name of its own point to 127.0.0.1. Pages of other origins are
+// refused, unless -cors-origin names them.
+//
+// # For scripts
+//
+// With -json, each subcommand prints JSON: the same facts, and never the token.
+//
+// The exit status is
+//
+//	0  the API lets the token in; no check failed; the issuer was stopped
+//	1  the token is refused; a check failed
+//	2  nothing can be said: called wrongly, or the work could not be done, such as
+//	   explain without the issuer's keys
+//
+// Colours are for terminals, and are left out where NO_COLOR is set. Proxies are
+// those of HTTPS_PROXY and NO_PROXY; SSL_CERT_FILE names a file with further
+// certificate authorities.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/bearerguard/bearerguard/cmd/bearerguard/internal/command"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	program := command.Program{
+		Args:             os.Args[1:],
+		Stdin:            os.Stdin,
+		Stdout:           os.Stdout,
+		Stderr:           os.Stderr,
+		Getenv:           os.Getenv,
+		StdinIsTerminal:  isTerminal(os.Stdin),
+		StdoutIsTerminal: isTerminal(os.Stdout),
+	}
+	status := program.Run(ctx)
+	stop()
+	os.Exit(status)
+}
+
+// isTerminal reports whether there is likely a person at the other end.
+func isTerminal(file *os.File) bool {
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
