@@ -176,7 +176,7 @@ var hints = [...]struct {
 	hint string
 }{
 	{ErrOpaque, "the client has asked for no audience, so the issuer gave it a token for itself: ask for this API's"},
-	{ErrEncrypted, "the issuer encrypts tokens for this API, or gave the client one for itself: ask for this API's audience, and turn encryption off"},
+	{ErrEncrypted, "the client has asked for no audience, so the issuer gave it a token for itself: ask for this API's; or encryption is on for this API: turn it off"},
 	{ErrIssuer, "compare Config.Issuer with the token's iss, to the last slash"},
 	{ErrAlgorithm, "if the issuer really signs so, name the algorithm in Config.Algorithms"},
 	{ErrUnknownKey, "the token is from another tenant or environment, or its key has been removed"},

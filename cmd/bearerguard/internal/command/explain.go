@@ -46,7 +46,7 @@ exit status: 0 the API lets the token in, 1 it does not, 2 nothing can be said
 // token nor its signature.
 type explanation struct {
 	Verdict  verdict         `json:"verdict"`
-	Answer   answer          `json:"answer"`
+	Answer   *answer         `json:"answer,omitempty"`
 	Reason   string          `json:"reason,omitempty"`
 	Hint     string          `json:"hint,omitempty"`
 	Issuer   string          `json:"issuer"`
@@ -68,10 +68,10 @@ const (
 	undecided verdict = "undecided"
 )
 
-// An answer is what the API sends. For a token that is let in, that is up to it.
+// An answer is what the API sends for a token that it does not let in.
 type answer struct {
-	Status    int    `json:"status,omitempty"`
-	Code      string `json:"error,omitempty"`
+	Status    int    `json:"status"`
+	Code      string `json:"error"`
 	Challenge string `json:"www_authenticate,omitempty"`
 }
 
@@ -232,26 +232,37 @@ func (e *explainer) explain(ctx context.Context, validator *claims.Validator, re
 	for _, c := range report.Checks {
 		x.Checks = append(x.Checks, e.describe(c, report, x))
 	}
-	refusal := decide(ctx, report, requirement, token)
 	if requirement != nil {
 		x.Checks = append(x.Checks, scopeCheck(requirement, report))
 	}
-	for _, c := range x.Checks {
-		if c.Outcome == claims.Failed && x.Reason == "" {
-			x.Reason, x.Hint = c.Detail, c.Hint
-		}
+	refusal, challenge := decide(ctx, report, requirement, token)
+	x.Verdict = accepted
+	if refusal != nil {
+		x.Verdict = refused
+		x.Answer = &answer{Status: refusal.Status, Code: refusal.Code, Challenge: challenge}
+		x.Reason, x.Hint = x.firstFailure()
 	}
-	x.Verdict, x.Answer = accepted, answer{}
-	if refusal.Status != 0 {
-		x.Verdict, x.Answer = refused, refusal
-		if refusal.Status == http.StatusServiceUnavailable {
-			x.Verdict = undecided
-		}
+	switch {
+	case refusal == nil:
+	case refusal.Status == http.StatusServiceUnavailable:
+		x.Verdict = undecided
+	case refusal.Code == middleware.CodeInvalidRequest: // no validator would see such a request
+		x.Reason, x.Hint = told(refusal.Err), "white space, or another character that no token has, is within it: give one token, all of it and nothing else"
 	}
 	if !e.noClaims {
 		x.Header, x.Claims = contents(token)
 	}
 	return x
+}
+
+// firstFailure returns what the first check says that failed.
+func (x explanation) firstFailure() (reason, hint string) {
+	for _, c := range x.Checks {
+		if c.Outcome == claims.Failed {
+			return c.Detail, c.Hint
+		}
+	}
+	return "", ""
 }
 
 // describe adds to a check of the library what this program knows besides: the
@@ -266,6 +277,13 @@ func (e *explainer) describe(c claims.Check, report claims.Report, x explanation
 		}
 	case c.Name == "time" && c.Outcome == claims.Failed && e.keysFile != "":
 		shown.Detail += "; the clocks cannot be compared, since -jwks asks nobody"
+	case errors.Is(c.Err, claims.ErrUnavailable):
+		if errors.Is(c.Err, context.DeadlineExceeded) {
+			shown.Detail += fmt.Sprintf("; no answer came within %s (-timeout)", plain.Duration(e.timeout))
+		}
+		if hint := likely(c.Err, e.issuer); hint != "" {
+			shown.Hint += ": " + hint
+		}
 	case errors.Is(c.Err, jwks.ErrUnknownKey):
 		shown.Detail += "; it has " + tellKeys(x.Keys)
 		if e.keysFile != "" {
@@ -311,9 +329,11 @@ func tellKeys(keys []keyFact) string {
 
 // decide has a guard of the library decide about a request with the token: what
 // is told of the answer is the answer. The validator's part is what Explain has
-// found, so that nobody is asked twice.
-func decide(ctx context.Context, report claims.Report, requirement middleware.Requirement, token string) answer {
-	guard := middleware.New(foregone(report))
+// found, so that nobody is asked twice. A nil refusal means that the token is let
+// in.
+func decide(ctx context.Context, report claims.Report, requirement middleware.Requirement, token string) (refusal *middleware.Error, challenge string) {
+	observe := func(_ context.Context, d middleware.Decision) { refusal = d.Refusal }
+	guard := middleware.New(foregone(report), middleware.WithObserver(observe))
 	protect := guard.Handler
 	if requirement != nil {
 		protect = guard.Require(requirement)
@@ -323,17 +343,9 @@ func decide(ctx context.Context, report claims.Report, requirement middleware.Re
 		panic(err)
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
-	w := &witness{header: http.Header{}}
-	passed := false
-	protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { passed = true })).ServeHTTP(w, request)
-	if passed {
-		return answer{}
-	}
-	var body struct {
-		Error string `json:"error"`
-	}
-	_ = json.Unmarshal(w.body, &body) // the guard's own
-	return answer{Status: w.status, Code: body.Error, Challenge: w.header.Get("WWW-Authenticate")}
+	w := headerOnly{}
+	protect(http.NotFoundHandler()).ServeHTTP(w, request)
+	return refusal, http.Header(w).Get("WWW-Authenticate")
 }
 
 // A foregone validator says what a report has said already.
@@ -347,19 +359,12 @@ func (f foregone) Validate(context.Context, string) (*claims.Claims, error) {
 	return f.UnverifiedClaims, nil
 }
 
-// A witness remembers an answer.
-type witness struct {
-	header http.Header
-	status int
-	body   []byte
-}
+// headerOnly is an answer of which nothing but the header is wanted.
+type headerOnly http.Header
 
-func (w *witness) Header() http.Header    { return w.header }
-func (w *witness) WriteHeader(status int) { w.status = status }
-func (w *witness) Write(b []byte) (int, error) {
-	w.body = append(w.body, b...)
-	return len(b), nil
-}
+func (w headerOnly) Header() http.Header         { return http.Header(w) }
+func (w headerOnly) WriteHeader(int)             {}
+func (w headerOnly) Write(b []byte) (int, error) { return len(b), nil }
 
 // scopeCheck asks the requirement about what the token says, also where the token
 // is refused for something else.

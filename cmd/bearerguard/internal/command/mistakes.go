@@ -103,7 +103,7 @@ func likely(err error, issuer string) string {
 		return "the certificate is for another host: is this the right address?"
 	case errors.As(err, &invalid):
 		return "the certificate is not good now: if this machine's clock is right, the issuer must renew it"
-	case errors.As(err, &noTLS):
+	case errors.As(err, &noTLS), errors.Is(err, http.ErrSchemeMismatch):
 		return "what answers there does not speak TLS: is the port right?"
 	case errors.As(err, &noHost) && noHost.IsNotFound:
 		return "there is no such host: is there a typing mistake, or is it known only within another network?"
