@@ -44,6 +44,10 @@ type LeftOut struct {
 	Position int    // where it stands in the set; the first is 0
 	ID       string // its key ID, where it has one that can be read
 	Reason   string // why it is not used, for a person
+
+	// Secret says that the set gives away a private or symmetric key: whoever can
+	// read it can sign with that key, which the issuer must replace.
+	Secret bool
 }
 
 // String returns the position, the ID and the reason in one line.
@@ -98,7 +102,7 @@ func parseSet(text string, limits limits) (*Set, error) {
 	for i, entry := range entries {
 		key, id, err := parseKey(entry)
 		if err != nil {
-			set.LeftOut = append(set.LeftOut, LeftOut{Position: i, ID: id, Reason: err.Error()})
+			set.LeftOut = append(set.LeftOut, LeftOut{Position: i, ID: id, Reason: err.Error(), Secret: errors.Is(err, errSecret)})
 			continue
 		}
 		set.Keys = append(set.Keys, key)
@@ -116,6 +120,8 @@ func (s *Set) unusable() error {
 	}
 	return fmt.Errorf("%w: it lists %d, none that can be used; %v", ErrSet, len(s.LeftOut), s.LeftOut[0])
 }
+
+var errSecret = errors.New("so whoever can read the set can sign with it")
 
 // parseKey reads one entry of a set. The ID is returned as far as it can be read.
 func parseKey(entry strictjson.Value) (key *Key, id string, err error) {
@@ -136,7 +142,7 @@ func parseKey(entry strictjson.Value) (key *Key, id string, err error) {
 	// The private members of RFC 7518 §6.2.2, §6.3.2 and §6.4, and RFC 8037 §2.
 	for _, secret := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
 		if members.Has(secret) {
-			return nil, id, fmt.Errorf("it has the private member %q, so whoever can read the set can sign with it", secret)
+			return nil, id, fmt.Errorf("it has the private member %q, %w", secret, errSecret)
 		}
 	}
 	public, err := vetted(members)

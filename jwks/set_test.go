@@ -262,6 +262,20 @@ func TestAKeyThatIsLeftOutIsNamed(t *testing.T) {
 	require.Empty(t, set.LeftOut[2].ID)
 }
 
+func TestASetThatGivesAwayAKeySaysSo(t *testing.T) {
+	set, err := jwks.ParseSet(setOf(
+		rsaJWK.with("kid", "private").with("d", "AQAB"),
+		member{"kty": "oct", "kid": "symmetric", "k": "c2VjcmV0"},
+		rsaJWK.with("kid", "encrypts").with("use", "enc"),
+		rsaJWK.with("kid", "serves"),
+	))
+	require.NoError(t, err)
+	require.Len(t, set.LeftOut, 3)
+	for _, left := range set.LeftOut {
+		require.Equal(t, left.ID != "encrypts", left.Secret, left)
+	}
+}
+
 func TestWhatIsNoKeySetIsRefusedAsAWhole(t *testing.T) {
 	set := string(setOf(ecJWK))
 	tests := []struct{ name, text, says string }{
