@@ -85,6 +85,8 @@ type examiner struct {
 	client   *http.Client
 	findings []finding
 	keys     []keyReport
+	failure  error     // why the issuer's documents could not be had
+	keySetBy *exchange // how the key set came; nil where it did not
 }
 
 // examinations are the checks in the order in which they run. Each may use what
@@ -209,6 +211,7 @@ func (d *examiner) discover(ctx context.Context) (keySet string, found bool) {
 		d.add(finding{Name: checkIssuer, Result: failed, Detail: told(err), Hint: likely(err, d.issuer)})
 		return "", false
 	case err != nil:
+		d.failure = err
 		d.add(finding{Name: checkDiscovery, Result: failed, Detail: told(err), Hint: likely(err, d.issuer)})
 		d.notReached(checkIssuer)
 		return "", false
@@ -239,10 +242,13 @@ func tell(exchanges []exchange) string {
 func (d *examiner) keySet(ctx context.Context, url string) {
 	document, err := fetch.Get(ctx, d.client, url, maxDocument, fetch.Validators{})
 	if err != nil {
+		d.failure = err
 		d.add(finding{Name: checkKeySet, Result: failed, Detail: told(err), Hint: likely(err, d.issuer)})
 		d.notReached(checkKeys)
 		return
 	}
+	seen := d.watch.seen()
+	d.keySetBy = &seen[len(seen)-1]
 	set, err := jwks.ParseSet([]byte(document.Body))
 	if set == nil {
 		err = document.Invalid(err)
@@ -311,10 +317,13 @@ func (d *examiner) reportKeys(ctx context.Context, set *jwks.Set) {
 		d.keys = append(d.keys, report)
 	}
 	f := finding{Name: checkKeys, Result: ok, Detail: fmt.Sprintf("%d of %d can be used", count, len(set.Keys)+len(set.LeftOut))}
+	secret := slices.ContainsFunc(set.LeftOut, func(l jwks.LeftOut) bool { return l.Secret })
 	twice := slices.ContainsFunc(d.keys, func(k keyReport) bool { return ids[k.ID] > 1 })
 	switch {
 	case count == 0:
 		f.Result, f.Hint = failed, fmt.Sprintf("none is for %s, so every token is refused: name what the issuer signs with in Config.Algorithms (-algorithms)", strings.Join(d.accepted(), ", "))
+	case secret:
+		f.Result, f.Hint = warning, "the set gives away a private or symmetric key, which is left out here and must be replaced: whoever has read it can sign tokens for those who do not look"
 	case twice:
 		f.Result, f.Hint = warning, "two keys have the same kid: each costs a further verification, and the issuer had better rename one"
 	case unnamed > 0 && len(set.Keys) > 1:
@@ -353,14 +362,26 @@ func (d *examiner) reportLeftOut(set *jwks.Set) {
 // transport looks at how the answers came.
 func (d *examiner) transport() {
 	seen := slices.DeleteFunc(d.watch.seen(), func(e exchange) bool { return e.status == 0 })
+	switch _, refused := errors.AsType[*tls.CertificateVerificationError](d.failure); {
+	case refused:
+		d.add(finding{Name: checkTLS, Result: failed, Detail: "the certificate cannot be believed: see above"})
+	case errors.Is(d.failure, http.ErrSchemeMismatch):
+		d.add(finding{Name: checkTLS, Result: failed, Detail: "what answers does not speak TLS"})
+	case len(seen) == 0:
+		d.notReached(checkTLS)
+	default:
+		d.add(lookAtTLS(seen[len(seen)-1]))
+	}
 	if len(seen) == 0 {
-		d.notReached(checkTLS, checkRedirects, checkCaching, checkClock)
+		d.notReached(checkRedirects, checkCaching, checkClock)
 		return
 	}
-	last := seen[len(seen)-1]
-	d.add(lookAtTLS(last))
 	d.add(lookAtRedirects(seen))
-	d.add(lookAtCaching(last))
+	if d.keySetBy == nil {
+		d.notReached(checkCaching)
+	} else {
+		d.add(lookAtCaching(*d.keySetBy))
+	}
 	d.add(d.lookAtClock(seen))
 }
 
