@@ -157,11 +157,14 @@ func (p *Program) parse(flags *flag.FlagSet, m manual, args []string) error {
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprintf(p.Stdout, "usage: bearerguard %s\n\n%s\nflags:\n\n", m.usage, m.about)
-		flags.SetOutput(p.Stdout)
-		flags.PrintDefaults()
-		fmt.Fprintf(p.Stdout, "\nexamples:\n\n%s", m.examples)
-		return err
+		g := newPage(p)
+		g.line("usage: bearerguard %s\n\n%s\nflags:\n", m.usage, m.about)
+		g.table(describeFlags(flags))
+		g.line("\nexamples:\n\n%s", strings.TrimSuffix(m.examples, "\n"))
+		if err := g.flush(p.Stdout); err != nil {
+			return err
+		}
+		return flag.ErrHelp
 	case err != nil:
 		// It repeats an argument, which may be anything.
 		return usage("%s", safe(err.Error(), 120))
@@ -171,6 +174,18 @@ func (p *Program) parse(flags *flag.FlagSet, m manual, args []string) error {
 		return usage("%s is no flag: all that it takes are flags", safe(fmt.Sprintf("%q", flags.Arg(0)), 60))
 	}
 	return nil
+}
+
+// describeFlags returns a table of the flags.
+func describeFlags(flags *flag.FlagSet) (rows []row) {
+	flags.VisitAll(func(f *flag.Flag) {
+		value, about := flag.UnquoteUsage(f)
+		if f.DefValue != "" && f.DefValue != "false" {
+			about += fmt.Sprintf(" (default %s)", f.DefValue)
+		}
+		rows = append(rows, row{cells: []string{strings.TrimRight("  -"+f.Name+" "+value, " "), about}})
+	})
+	return rows
 }
 
 // A list is the value of a flag that is a list with commas, or is given more than

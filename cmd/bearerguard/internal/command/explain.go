@@ -123,7 +123,7 @@ func explain(ctx context.Context, p *Program, args []string) (int, error) {
 	e.register(flags)
 	flags.Var(&e.aliases, "aliases", "further `identifiers` of the API, with commas (Config.AudienceAliases)")
 	flags.Var(&e.scopeClaims, "scope-claims", "the `names` of the claims that have scopes, with commas (Config.ScopeClaims; default scope,scp)")
-	flags.StringVar(&e.profile, "profile", "any", "any or rfc9068 (Config.Profile)")
+	flags.StringVar(&e.profile, "profile", "any", "the `name` of the profile: any or rfc9068 (Config.Profile)")
 	flags.StringVar(&e.scope, "scope", "", "the `scopes` that the route needs, all of them, with spaces between")
 	flags.StringVar(&e.file, "file", "", "the `file` that has the token (default standard input)")
 	flags.StringVar(&e.keysFile, "jwks", "", "a `file` that has the issuer's key set: nobody is asked")

@@ -346,7 +346,7 @@ func (s *server) tell(p *Program) error {
 		return fmt.Sprintf(`$(curl -sS -u %s:%s %s)`, clientID, s.secret, quote(s.url+"dev/"+path))
 	}
 	g.heading("# A machine's token, by client credentials")
-	g.line("curl -sS %s -d grant_type=client_credentials -d client_id=%s -d client_secret=%s --data-urlencode audience=%s -d %s",
+	g.line("curl -sS %s -d grant_type=client_credentials -d client_id=%s -d client_secret=%s --data-urlencode audience=%s --data-urlencode %s",
 		s.fake.TokenURL(), clientID, s.secret, audience, scopes)
 	g.heading("# Tokens alone: of user-1; without a scope; expired; for another API; an ID Token")
 	g.line("ACCESS=%s", dev("access-token"))
