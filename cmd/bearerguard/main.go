@@ -24,8 +24,9 @@
 // and "Bearer" are taken off, and it is found in the JSON that a token endpoint
 // answers.
 //
-// What the token says is shown, since whoever asks has it; -no-claims leaves that
-// out, for a report to others. The signature and the token as a whole are never
+// Header and claims are shown, since whoever asks has them; -no-claims leaves them
+// out, for a report to others, and only what the checks say remains, such as the
+// audience. The signature and the token as a whole are never
 // shown. All that comes from a token or from the network is shown with its control
 // characters escaped, and cut where it is long.
 //

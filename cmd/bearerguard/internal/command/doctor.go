@@ -407,7 +407,7 @@ func lookAtRedirects(seen []exchange) finding {
 	var from []string
 	for _, e := range seen {
 		if e.another {
-			from = append(from, fmt.Sprintf("%s to %s", e.url, e.header.Get("Location")))
+			from = append(from, fmt.Sprintf("%s to %s", e.url, strictjson.Excerpt(e.header.Get("Location"))))
 		}
 	}
 	if len(from) == 0 {
@@ -479,7 +479,8 @@ func (x diagnosis) print(g *page) {
 	if len(x.Keys) > 0 {
 		g.heading("KEYS")
 		rows := []row{{cells: []string{"kid", "alg", "bits", "use"}}}
-		for _, k := range x.Keys {
+		const most = 40
+		for _, k := range x.Keys[:min(len(x.Keys), most)] {
 			bits := "-"
 			if k.Bits > 0 {
 				bits = fmt.Sprint(k.Bits)
@@ -489,6 +490,9 @@ func (x diagnosis) print(g *page) {
 				s = dim
 			}
 			rows = append(rows, row{cells: []string{strictjson.Excerpt(k.ID), orDash(k.Algorithm), bits, k.Reason}, style: s})
+		}
+		if more := len(x.Keys) - most; more > 0 {
+			rows = append(rows, row{cells: []string{"…", "", "", fmt.Sprintf("and %d more: -json has them all", more)}})
 		}
 		g.table(rows)
 	}

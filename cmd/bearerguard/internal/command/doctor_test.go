@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -111,7 +112,7 @@ var visits = []visit{
 	{name: "redirects", status: 0, world: func(w *world) {
 		w.pages["https://issuer.example/v2/config"] = w.pages[metadataURL]
 		w.pages[metadataURL] = page{status: 302, header: map[string]string{"Location": "/v2/config"}}
-	}, wants: []string{"/.well-known/openid-configuration to /v2/config"}},
+	}, wants: []string{`/.well-known/openid-configuration to "/v2/config"`}},
 	{name: "redirects-elsewhere", status: 1, world: func(w *world) {
 		w.pages[metadataURL] = page{status: 302, header: map[string]string{"Location": "https://login.example/"}}
 	}, wants: []string{"not where it was sent"}},
@@ -227,6 +228,21 @@ func TestAnAudienceThatLooksLikeAMistake(t *testing.T) {
 		r := start(t.Context(), newWorld(), "", "doctor", "-issuer", issuer, "-audience", tt.audience)
 		require.Contains(t, r.stdout, tt.want, tt.audience)
 	}
+}
+
+func TestManyKeysAreCutShort(t *testing.T) {
+	w := newWorld()
+	var keys []string
+	for i := range 100 {
+		keys = append(keys, jwk(set{"kid": fmt.Sprint("key-", i)}))
+	}
+	w.pages[keySetURL] = page{body: keySet(keys...)}
+	r := start(t.Context(), w, "", append([]string{"doctor"}, configured...)...)
+	require.Contains(t, r.stdout, "and 60 more")
+	require.Less(t, strings.Count(r.stdout, "\n"), 70)
+
+	r = start(t.Context(), w, sign(`{"alg":"RS256","kid":"x"}`, payload(nil)), append([]string{"explain"}, configured...)...)
+	require.Contains(t, r.stdout, "92 more")
 }
 
 // Over sockets and TLS, with the transport of the library.

@@ -127,7 +127,7 @@ func explain(ctx context.Context, p *Program, args []string) (int, error) {
 	flags.StringVar(&e.scope, "scope", "", "the `scopes` that the route needs, all of them, with spaces between")
 	flags.StringVar(&e.file, "file", "", "the `file` that has the token (default standard input)")
 	flags.StringVar(&e.keysFile, "jwks", "", "a `file` that has the issuer's key set: nobody is asked")
-	flags.BoolVar(&e.noClaims, "no-claims", false, "do not show what the token says, for a report to others")
+	flags.BoolVar(&e.noClaims, "no-claims", false, "leave out header and claims, for a report to others: what is told is what the checks say")
 	if err := p.parse(flags, explainManual, args); err != nil {
 		return 0, err
 	}

@@ -45,7 +45,8 @@ func (w *watch) client() *http.Client { return &http.Client{Transport: w} }
 
 // RoundTrip implements [http.RoundTripper].
 func (w *watch) RoundTrip(r *http.Request) (*http.Response, error) {
-	e := &exchange{url: r.URL.String(), began: time.Now()}
+	// After a redirect, the address is the server's words, of any length.
+	e := &exchange{url: safe(r.URL.Redacted(), 300), began: time.Now()}
 	response, err := w.base.RoundTrip(r)
 	e.waited = time.Since(e.began)
 	e.took = e.waited
