@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 )
 
@@ -152,6 +153,9 @@ type manual struct {
 // parse reads the flags of a subcommand. On -h it prints the manual and returns
 // [flag.ErrHelp].
 func (p *Program) parse(flags *flag.FlagSet, m manual, args []string) error {
+	if slices.ContainsFunc(args, hasToken) {
+		return usageError{noTokenHere} // before an error repeats it
+	}
 	flags.SetOutput(io.Discard) // a mistake is one line, of Run
 	flags.Usage = func() {}
 	err := flags.Parse(args)

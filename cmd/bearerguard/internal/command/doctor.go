@@ -154,6 +154,10 @@ func (d *examiner) examine(ctx context.Context) diagnosis {
 		}
 		d.transport()
 	} else {
+		// What is refused may have a password in it, before an "@".
+		if at := strings.LastIndexByte(d.issuer, '@'); at >= 0 {
+			d.issuer = "…" + d.issuer[at:]
+		}
 		d.add(lookAtAudience(d.audience, d.issuer))
 		d.notReached(checkDiscovery, checkIssuer, checkKeySet, checkKeys, checkTLS, checkRedirects, checkCaching, checkClock)
 	}

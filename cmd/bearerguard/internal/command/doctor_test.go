@@ -140,6 +140,7 @@ var visits = []visit{
 		w.pages["http://issuer.example/keys"] = w.pages[keySetURL]
 		w.tls = nil
 	}, wants: []string{"http is allowed", "none: this is http"}},
+	{name: "password", args: at("https://ada:secret@issuer.example/", audience), status: 1, wants: []string{"has credentials in it"}},
 	{name: "well-known-address", args: at(metadataURL, audience), status: 1, wants: []string{"take off /.well-known/"}},
 	{name: "audience-of-a-client", args: at(issuer, "aBcDeFgHiJkLmNoPqRsTuVwXyZ012345"), status: 0, wants: []string{"WORKS", "the ID of a client of Auth0"}},
 	{name: "hostile-text", status: 1, world: func(w *world) {
@@ -172,6 +173,8 @@ func TestDoctor(t *testing.T) {
 	for _, v := range visits {
 		t.Run(v.name, func(t *testing.T) {
 			r := v.play(t)
+			r.requireClean(t)
+			require.NotContains(t, r.stdout, "secret@")
 			r.golden(t, "doctor/"+v.name)
 			require.Equal(t, v.status, r.status)
 			flat := strings.Join(strings.Fields(r.stdout), " ")

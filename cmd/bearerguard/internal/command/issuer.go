@@ -94,6 +94,8 @@ func (s *server) check() error {
 		return usage("-addr %q is not host:port, such as %s", s.addr, defaultAddr)
 	case !s.anywhere && !isLoopback(host):
 		return usage("-addr %q is not of this machine only, and whoever can reach the issuer can have tokens: use 127.0.0.1, or -insecure-listen-anywhere if that is meant", s.addr)
+	case s.url == "" && !isLoopback(host) && (host == "" || net.ParseIP(host).IsUnspecified()):
+		return usage("-url is missing: -addr %q is every address of this machine, and tokens must name one issuer, such as http://host.docker.internal:8765/", s.addr)
 	case s.audience == "":
 		return usage("-audience is empty: it is the identifier of the API that tokens are for")
 	}

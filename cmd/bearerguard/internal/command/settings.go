@@ -29,10 +29,10 @@ func (s *settings) register(flags *flag.FlagSet) {
 	flags.StringVar(&s.issuer, "issuer", "", "the issuer `URL` that the API is configured with (Config.Issuer), exact to the last slash")
 	flags.StringVar(&s.audience, "audience", "", "the `identifier` of the API (Config.Audience)")
 	flags.Var(&s.algorithms, "algorithms", "the `names` that Config.Algorithms has, with commas (default RS256)")
-	flags.DurationVar(&s.leeway, "leeway", 30*time.Second, "how far clocks may be apart (Config.Leeway); 0 means not at all")
+	flags.DurationVar(&s.leeway, "leeway", 30*time.Second, "how far clocks may be apart, such as 30s (Config.Leeway); 0 means not at all")
 	flags.StringVar(&s.keysURL, "jwks-url", "", "the `URL` of the key set, for an issuer without discovery (jwks.Config.URL)")
 	flags.BoolVar(&s.insecureHTTP, "insecure-http", false, "allow http to other hosts than this machine, in a test network (jwks.Config.InsecureHTTP)")
-	flags.DurationVar(&s.timeout, "timeout", 15*time.Second, "how long the issuer may take, all in all")
+	flags.DurationVar(&s.timeout, "timeout", 15*time.Second, "how long the issuer may take, all in all, such as 15s")
 	flags.BoolVar(&s.json, "json", false, "print JSON")
 }
 

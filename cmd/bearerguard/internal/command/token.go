@@ -147,17 +147,20 @@ func unquote(text string) (string, bool) {
 }
 
 // looksLikeToken reports whether an argument is likely a token that was given in
-// the wrong place, in the form of a JWT or long and without a path in it.
+// the wrong place: it has the form of one, or is long and has no path in it.
 func looksLikeToken(text string) bool {
-	_, text, bearer := cutBearer(text)
-	if bearer {
-		return true
+	return hasToken(text) || len(text) >= 128 && !strings.ContainsAny(text, `/\ `)
+}
+
+// hasToken reports whether an argument, or the value in -flag=value, has the form
+// of a JWT or of credentials.
+func hasToken(argument string) bool {
+	if flag, value, ok := strings.Cut(argument, "="); ok && strings.HasPrefix(flag, "-") {
+		argument = value
 	}
-	parts := strings.Split(text, ".")
-	if strings.HasPrefix(text, "ey") && (len(parts) == 3 || len(parts) == 5) {
-		return true
-	}
-	return len(text) >= 128 && !strings.ContainsAny(text, `/\ `)
+	_, text, bearer := cutBearer(strings.TrimSpace(argument))
+	parts := strings.Count(text, ".") + 1
+	return bearer || strings.HasPrefix(text, "ey") && (parts == 3 || parts == 5)
 }
 
 // cutBearer cuts the scheme off.
