@@ -89,10 +89,10 @@ type examiner struct {
 	keySetBy *exchange // how the key set came; nil where it did not
 }
 
-// examinations are the checks in the order in which they run. Each may use what
-// those before it have filled in.
+// The checks, in the order in which they are told.
 const (
 	checkConfiguration = "configuration"
+	checkAudience      = "audience"
 	checkDiscovery     = "discovery"
 	checkIssuer        = "issuer"
 	checkKeySet        = "key set"
@@ -103,13 +103,18 @@ const (
 	checkClock         = "clock"
 )
 
-// The bounds of an API with the defaults of the library.
+// What an API does with the defaults of the library.
 const (
 	fetchTimeout = 5 * time.Second  // jwks.Config.FetchTimeout
-	slow         = time.Second      // how long a request may have to wait without anyone complaining
 	overdue      = 15 * time.Minute // jwks.Config.OverdueAfter
 	maxDocument  = 1 << 20          // jwks.Config.MaxSize
-	renewal      = 14 * 24 * time.Hour
+)
+
+// What is worth a word.
+const (
+	slow    = time.Second         // a request that waits so long for keys
+	drift   = 5 * time.Second     // clocks that are so far apart
+	renewal = 14 * 24 * time.Hour // a certificate that is good for no longer
 )
 
 func doctor(ctx context.Context, p *Program, args []string) (int, error) {
@@ -450,7 +455,7 @@ func (d *examiner) lookAtClock(seen []exchange) finding {
 		} else {
 			f.Hint = "tokens expire too early; " + f.Hint
 		}
-	case s.ahead.Abs()-s.within > 5*time.Second:
+	case s.ahead.Abs()-s.within > drift:
 		f.Result, f.Hint = warning, fmt.Sprintf("that is within the leeway of %s, and worth a look at the machine's clock", plain.Duration(d.leeway))
 	}
 	f.Detail = s.String()

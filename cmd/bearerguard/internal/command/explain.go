@@ -169,34 +169,9 @@ func (e *explainer) validator() (*claims.Validator, error) {
 	if err != nil {
 		return nil, err
 	}
-	var keys jwks.Source
-	if e.keysFile != "" {
-		if e.keysURL != "" {
-			return nil, usage("-jwks and -jwks-url are two places for the keys: give one")
-		}
-		set, err := keysFrom(e.keysFile)
-		if err != nil {
-			return nil, err
-		}
-		keys = jwks.Static(set.Keys...)
-		e.keys = func() (facts []keyFact) {
-			for _, key := range set.Keys {
-				facts = append(facts, keyFact{key.ID(), key.Algorithm()})
-			}
-			return facts
-		}
-	} else {
-		remote, err := e.remote(e.watch.client())
-		if err != nil {
-			return nil, misconfigured(err)
-		}
-		keys = remote
-		e.keys = func() (facts []keyFact) {
-			for _, key := range remote.Status().Keys {
-				facts = append(facts, keyFact{key.ID, key.Algorithm})
-			}
-			return facts
-		}
+	keys, err := e.source()
+	if err != nil {
+		return nil, err
 	}
 	config := e.config(keys)
 	config.AudienceAliases, config.ScopeClaims, config.Profile = e.aliases, e.scopeClaims, profile
@@ -207,6 +182,38 @@ func (e *explainer) validator() (*claims.Validator, error) {
 	return validator, nil
 }
 
+// source returns where the keys come from, and has e.keys tell which they are.
+func (e *explainer) source() (jwks.Source, error) {
+	switch {
+	case e.keysFile != "" && e.keysURL != "":
+		return nil, usage("-jwks and -jwks-url are two places for the keys: give one")
+	case e.keysFile != "":
+		set, err := keysFrom(e.keysFile)
+		if err != nil {
+			return nil, err
+		}
+		e.keys = func() (facts []keyFact) {
+			for _, key := range set.Keys {
+				facts = append(facts, keyFact{key.ID(), key.Algorithm()})
+			}
+			return facts
+		}
+		return jwks.Static(set.Keys...), nil
+	default:
+		remote, err := e.remote(e.watch.client())
+		if err != nil {
+			return nil, misconfigured(err)
+		}
+		e.keys = func() (facts []keyFact) {
+			for _, key := range remote.Status().Keys {
+				facts = append(facts, keyFact{key.ID, key.Algorithm})
+			}
+			return facts
+		}
+		return remote, nil
+	}
+}
+
 // requirement returns what the route asks for, nil where it is any access token.
 func (e *explainer) requirement() (middleware.Requirement, error) {
 	if e.scope == "" {
@@ -215,9 +222,6 @@ func (e *explainer) requirement() (middleware.Requirement, error) {
 	set, err := scope.Parse(e.scope)
 	if err != nil {
 		return nil, usage("-scope: %v", err)
-	}
-	if set.Len() == 0 {
-		return nil, usage("-scope is blank: leave it out where the route needs none")
 	}
 	return middleware.Scopes(scope.All(slices.Collect(set.Values())...)), nil
 }
@@ -236,18 +240,18 @@ func (e *explainer) explain(ctx context.Context, validator *claims.Validator, re
 		x.Checks = append(x.Checks, scopeCheck(requirement, report))
 	}
 	refusal, challenge := decide(ctx, report, requirement, token)
-	x.Verdict = accepted
-	if refusal != nil {
+	if refusal == nil {
+		x.Verdict = accepted
+	} else {
 		x.Verdict = refused
 		x.Answer = &answer{Status: refusal.Status, Code: refusal.Code, Challenge: challenge}
 		x.Reason, x.Hint = x.firstFailure()
-	}
-	switch {
-	case refusal == nil:
-	case refusal.Status == http.StatusServiceUnavailable:
-		x.Verdict = undecided
-	case refusal.Code == middleware.CodeInvalidRequest: // no validator would see such a request
-		x.Reason, x.Hint = told(refusal.Err), "white space, or another character that no token has, is within it: give one token, all of it and nothing else"
+		switch refusal.Code {
+		case middleware.CodeUnavailable:
+			x.Verdict = undecided
+		case middleware.CodeInvalidRequest: // the validator of an API would not even see the token
+			x.Reason, x.Hint = told(refusal.Err), "white space, or another character that no token has, is within it: give one token, all of it and nothing else"
+		}
 	}
 	if !e.noClaims {
 		x.Header, x.Claims = contents(token)

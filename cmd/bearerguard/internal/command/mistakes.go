@@ -34,7 +34,7 @@ var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{1
 // lookAtAudience tells what is odd about an audience. Nothing of it is proof.
 func lookAtAudience(audience, issuer string) finding {
 	odd := func(detail, hint string) finding {
-		return finding{Name: "audience", Result: warning, Detail: detail, Hint: hint}
+		return finding{Name: checkAudience, Result: warning, Detail: detail, Hint: hint}
 	}
 	for _, c := range clientIDs {
 		if c.form.MatchString(audience) {
@@ -57,12 +57,12 @@ func lookAtAudience(audience, issuer string) finding {
 	case strings.ContainsAny(audience, " ,;"):
 		return odd("it looks like a list", "Config.Audience is one identifier; others of the same API go into Config.AudienceAliases")
 	case guid.MatchString(audience):
-		return finding{Name: "audience", Result: note, Detail: "it is a GUID, as Entra ID has them",
+		return finding{Name: checkAudience, Result: note, Detail: "it is a GUID, as Entra ID has them",
 			Hint: "it must be the application ID of the API's own registration, and not that of the client that calls it"}
 	case strings.Contains(audience, "://") && strings.HasSuffix(audience, "/"):
-		return finding{Name: "audience", Result: note, Detail: "it ends with a slash", Hint: "that counts: the client must ask for it with the slash too"}
+		return finding{Name: checkAudience, Result: note, Detail: "it ends with a slash", Hint: "that counts: the client must ask for it with the slash too"}
 	}
-	return finding{Name: "audience", Result: ok, Detail: "nothing is odd about it; whether tokens have it, explain tells"}
+	return finding{Name: checkAudience, Result: ok, Detail: "nothing is odd about it; whether tokens have it, explain tells"}
 }
 
 // lookAtIssuer tells of an issuer that answers as it should, and whose access
