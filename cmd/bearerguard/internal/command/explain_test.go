@@ -39,7 +39,7 @@ var scenes = []scene{
 	{name: "good-with-scope", token: signed(atHeader, nil), args: []string{"-scope", "read:patients"}, status: 0, wants: []string{"GOOD"}},
 	{name: "undeclared-type", token: signed(jwtHeader, nil), status: 0, wants: []string{"GOOD"}},
 	{name: "scope-missing", token: signed(atHeader, nil), args: []string{"-scope", "read:patients write:patients"}, status: 1,
-		wants: []string{"403 insufficient_scope", "the scope write:patients is missing", `the token has "openid read:patients"`}},
+		wants: []string{"403 insufficient_scope", "the token lacks a scope: write:patients", `the token has "openid read:patients"`}},
 	{name: "no-scope-at-all", token: signed(atHeader, set{"scope": nil}), args: []string{"-scope", "read:patients"}, status: 1, wants: []string{"no scope at all"}},
 	{name: "expired",
 		token: func() string {
