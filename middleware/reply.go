@@ -40,7 +40,11 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 // seconds returns whole seconds, rounded up: who comes a moment too early comes in
 // vain.
 func seconds(d time.Duration) string {
-	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+	whole := d / time.Second
+	if d%time.Second > 0 {
+		whole++
+	}
+	return strconv.FormatInt(int64(whole), 10)
 }
 
 // A refusalWriter answers with the status of the refusal where the error handler
