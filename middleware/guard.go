@@ -123,7 +123,7 @@ func (g *Guard) Check(r *http.Request) (*claims.Claims, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	return p.copied, nil
+	return copyOf(p.claims), nil // a handler may have changed its own
 }
 
 // protect returns the handler that stands before next.
@@ -252,10 +252,13 @@ type passage struct {
 }
 
 func newPassage(g *Guard, c credential, believed *claims.Claims) *passage {
+	return &passage{guard: g, token: c.token, from: c.from, claims: believed, copied: copyOf(believed)}
+}
+
+func copyOf(believed *claims.Claims) *claims.Claims {
 	copied := *believed
-	copied.Audience = slices.Clone(believed.Audience)
-	copied.AMR = slices.Clone(believed.AMR)
-	return &passage{guard: g, token: c.token, from: c.from, claims: believed, copied: &copied}
+	copied.Audience, copied.AMR = slices.Clone(believed.Audience), slices.Clone(believed.AMR)
+	return &copied
 }
 
 type passageKey struct{}
