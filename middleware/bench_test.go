@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -8,9 +9,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/bearerguard/bearerguard/authtest"
+	"github.com/bearerguard/bearerguard/claims"
 	"github.com/bearerguard/bearerguard/middleware"
+	"github.com/bearerguard/bearerguard/scope"
 )
 
 // BenchmarkFloor is what a token cannot be verified for less than: one SHA-256
@@ -65,6 +69,85 @@ func BenchmarkGuard(b *testing.B) {
 				h.ServeHTTP(w, r)
 				if w.Code != bench.status {
 					b.Fatal(w.Code)
+				}
+			}
+		})
+	}
+}
+
+// A sink is a writer that allocates nothing, so that what is counted is the
+// guard's.
+type sink struct {
+	header http.Header
+	status int
+}
+
+func (s *sink) Header() http.Header { return s.header }
+
+func (s *sink) WriteHeader(status int) { s.status = status }
+
+func (s *sink) Write(body []byte) (int, error) {
+	if s.status == 0 {
+		s.status = http.StatusOK
+	}
+	return len(body), nil
+}
+
+func (s *sink) reset() { clear(s.header); s.status = 0 }
+
+// BenchmarkGuardAlone is a request through a guard whose validator and writer cost
+// nothing: what remains is the guard's own.
+func BenchmarkGuardAlone(b *testing.B) {
+	c := &claims.Claims{ClientID: "portal", ACR: "mfa", AuthTime: time.Now(), Scope: scope.FromToken("read:patients openid"), Audience: []string{audience}}
+	v := validatorFunc(func(_ context.Context, token string) (*claims.Claims, error) {
+		switch token {
+		case "good":
+			return c, nil
+		case "unavailable":
+			return nil, claims.ErrUnavailable
+		}
+		return nil, claims.ErrExpired
+	})
+	guard := middleware.New(v)
+	observed := middleware.New(v, middleware.WithObserver(func(context.Context, middleware.Decision) {}))
+	everywhere := middleware.New(v, everywhere()...)
+	next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) })
+	both := scope.Any("admin").Or(scope.All("read:patients", "openid"))
+	benchmarks := []struct {
+		name    string
+		handler http.Handler
+		header  string
+		status  int
+	}{
+		{"pass", guard.Handler(next), "Bearer good", 200},
+		{"pass with a scope", guard.RequireScope("read:patients")(next), "Bearer good", 200},
+		{"pass with many requirements", guard.Require(middleware.Scopes(both), middleware.Clients("portal"), middleware.ACR("mfa"), middleware.MaxAuthAge(24*time.Hour))(next), "Bearer good", 200},
+		{"pass observed", observed.RequireScope("read:patients")(next), "Bearer good", 200},
+		{"pass twice", guard.Handler(guard.RequireScope("read:patients")(next)), "Bearer good", 200},
+		{"pass, other places allowed", everywhere.Handler(next), "Bearer good", 200},
+		{"anonymous", guard.Optional(next), "", 200},
+		{"refused without a token", guard.RequireScope("read:patients")(next), "", 401},
+		{"refused with a bad token", guard.RequireScope("read:patients")(next), "Bearer bad", 401},
+		{"refused, malformed", guard.Handler(next), "Bearer a b", 400},
+		{"refused without a scope", guard.RequireScope("admin")(next), "Bearer good", 403},
+		{"refused by a client", guard.Require(middleware.Clients("other"))(next), "Bearer good", 403},
+		{"refused, step-up", guard.Require(middleware.ACR("phr"))(next), "Bearer good", 401},
+		{"refused observed", observed.RequireScope("admin")(next), "Bearer good", 403},
+		{"undecided", guard.Handler(next), "Bearer unavailable", 503},
+	}
+	for _, bench := range benchmarks {
+		b.Run(bench.name, func(b *testing.B) {
+			r := httptest.NewRequest("GET", "/patients", nil)
+			if bench.header != "" {
+				r.Header.Set("Authorization", bench.header)
+			}
+			w := &sink{header: http.Header{}}
+			b.ReportAllocs()
+			for b.Loop() {
+				w.reset()
+				bench.handler.ServeHTTP(w, r)
+				if w.status != bench.status {
+					b.Fatal(w.status)
 				}
 			}
 		})

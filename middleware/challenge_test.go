@@ -39,7 +39,10 @@ func parseChallenges(text string) ([]challenge, error) {
 		return found
 	}
 	for text != "" {
-		if found := take(paramStart); found != nil && len(all) > 0 {
+		if found := take(paramStart); found != nil {
+			if len(all) == 0 {
+				return nil, fmt.Errorf("%s is of no scheme", found[1])
+			}
 			name, value := strings.ToLower(found[1]), found[2]
 			if strings.HasPrefix(value, `"`) {
 				value = quotedPair.ReplaceAllString(value[1:len(value)-1], "$1")
@@ -181,7 +184,7 @@ func FuzzChallenge(f *testing.F) {
 		if said.Code == "insufficient_user_authentication" {
 			put("acr_values", said.ACRValues)
 			if said.MaxAge > 0 {
-				put("max_age", fmt.Sprint(maxAge / 1e9))
+				put("max_age", fmt.Sprint(maxAge/1e9))
 			}
 		}
 		if hasResource {
