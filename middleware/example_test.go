@@ -5,10 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bearerguard/bearerguard/authtest"
 	"github.com/bearerguard/bearerguard/claims"
@@ -60,14 +65,294 @@ func Example() {
 func ExampleScopes() {
 	issuer := exampleIssuer()
 	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
-	rule := scope.Any("admin").Or(scope.All("read:patients", "read:labs"))
-	h := guard.Require(middleware.Scopes(rule))(http.NotFoundHandler())
+	mux := http.NewServeMux()
+	mux.Handle("GET /news", guard.Require(middleware.Scopes(scope.Any("editor", "admin")))(http.NotFoundHandler()))
+	mux.Handle("GET /labs", guard.Require(middleware.Scopes(scope.Any("admin").Or(scope.All("read:patients", "read:labs"))))(http.NotFoundHandler()))
 
-	get(h, "/", issuer.Token(authtest.Scope("read:labs", "read:patients")))
-	get(h, "/", issuer.Token(authtest.Scope("read:labs")))
+	get(mux, "/news", issuer.Token(authtest.Scope("admin")))
+	get(mux, "/labs", issuer.Token(authtest.Scope("read:labs", "read:patients")))
+	get(mux, "/labs", issuer.Token(authtest.Scope("read:labs")))
 	// Output:
 	// 404
+	// 404
 	// 403 Bearer realm="api", error="insufficient_scope", error_description="the access token lacks a scope that this resource needs", scope="admin"
+}
+
+// Only tokens that were issued to these clients.
+func ExampleClients() {
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	h := guard.Require(middleware.Clients("mobile-app", "portal"))(http.NotFoundHandler())
+
+	get(h, "/", issuer.Token(authtest.ClientID("portal")))
+	get(h, "/", issuer.Token(authtest.ClientID("another")))
+	// Output:
+	// 404
+	// 403 Bearer realm="api"
+}
+
+// The organization in the path is the token's.
+func ExampleClaimName_EqualsPathValue() {
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	sameOrg := middleware.Claim("org_id").EqualsPathValue("org")
+	mux := http.NewServeMux()
+	mux.Handle("GET /orgs/{org}/patients", guard.Require(sameOrg)(http.NotFoundHandler()))
+
+	token := issuer.Token(authtest.Claim("org_id", "org-1"))
+	get(mux, "/orgs/org-1/patients", token)
+	get(mux, "/orgs/org-2/patients", token)
+	// Output:
+	// 404
+	// 403 Bearer realm="api"
+}
+
+// Roles in a claim of one's own, or where Keycloak has them.
+func ExampleClaimName_Contains() {
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	mux := http.NewServeMux()
+	mux.Handle("GET /a", guard.Require(middleware.Claim("https://example.com/roles").Contains("nurse"))(http.NotFoundHandler()))
+	mux.Handle("GET /b", guard.Require(middleware.Claim("realm_access", "roles").Contains("nurse"))(http.NotFoundHandler()))
+
+	get(mux, "/a", issuer.Token(authtest.Claim("https://example.com/roles", []string{"nurse", "night shift"})))
+	get(mux, "/b", issuer.Token(authtest.Claim("realm_access", map[string]any{"roles": []string{"nurse"}})))
+	get(mux, "/b", issuer.Token())
+	// Output:
+	// 404
+	// 404
+	// 403 Bearer realm="api"
+}
+
+// Step-up (RFC 9470): the user has logged in with a second factor, and lately. A
+// client that is told so has the user log in again.
+func ExampleACR() {
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	h := guard.Require(middleware.ACR("mfa"), middleware.MaxAuthAge(5*time.Minute))(http.NotFoundHandler())
+
+	get(h, "/", issuer.Token(authtest.Claim("acr", "mfa"), authtest.Claim("auth_time", time.Now().Unix())))
+	get(h, "/", issuer.Token())
+	// Output:
+	// 404
+	// 401 Bearer realm="api", error="insufficient_user_authentication", error_description="a stronger authentication is needed", acr_values="mfa", max_age="300"
+}
+
+// A route that answers several methods.
+func ExampleByMethod() {
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	h := guard.Require(middleware.ByMethod(map[string]middleware.Requirement{
+		"GET": middleware.Scopes(scope.All("read:patients")),
+		"PUT": middleware.Scopes(scope.All("write:patients")),
+	}))(http.NotFoundHandler())
+
+	for _, method := range []string{"GET", "HEAD", "PUT", "DELETE"} {
+		r := httptest.NewRequest(method, "/patients/7", nil)
+		issuer.Authorize(r, authtest.Scope("read:patients"))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		fmt.Println(method, w.Code)
+	}
+	// Output:
+	// GET 404
+	// HEAD 404
+	// PUT 403
+	// DELETE 403
+}
+
+// A function of one's own. Its error goes to the log, and never to the client.
+func ExampleFunc() {
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	blocked := map[string]bool{"user-2": true}
+	notBlocked := middleware.Func("user is not blocked", func(_ *http.Request, c *claims.Claims) error {
+		if blocked[c.Subject] {
+			return errors.New("the user is blocked")
+		}
+		return nil
+	})
+	h := guard.Require(notBlocked)(http.NotFoundHandler())
+
+	get(h, "/", issuer.Token())
+	get(h, "/", issuer.Token(authtest.Subject("user-2")))
+	// Output:
+	// 404
+	// 403 Bearer realm="api"
+}
+
+// A function of one's own that decides what the client is told.
+func ExampleFunc_status() {
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	quota := middleware.Func("within the quota", func(*http.Request, *claims.Claims) error {
+		return &middleware.Error{Status: 429, Code: "quota_exceeded", Description: "too many requests this hour", RetryAfter: 10 * time.Minute}
+	})
+	r := httptest.NewRequest("GET", "/", nil)
+	issuer.Authorize(r)
+	w := httptest.NewRecorder()
+	guard.Require(quota)(http.NotFoundHandler()).ServeHTTP(w, r)
+	fmt.Println(w.Code, w.Header().Get("Retry-After"), w.Body)
+	// Output: 429 600 {"error":"quota_exceeded","error_description":"too many requests this hour"}
+}
+
+// Visitors may read, and who has a token is known.
+func ExampleGuard_Optional() {
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	h := guard.Optional(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, ok := claims.FromContext(r.Context()); ok {
+			fmt.Println("welcome back,", c.Subject)
+			return
+		}
+		fmt.Println("welcome")
+	}))
+
+	get(h, "/news", "")
+	get(h, "/news", issuer.Token())
+	get(h, "/news", "expired-or-forged")
+	// Output:
+	// welcome
+	// 200
+	// welcome back, user-1
+	// 200
+	// 401 Bearer realm="api", error="invalid_token", error_description="the access token is expired, malformed or not meant for this API"
+}
+
+// What each route asks for, and which was forgotten: in a test, fail for those. For
+// chi and gin, packages chiguard and ginguard list the routes.
+func ExamplePolicyOf() {
+	guard := middleware.New(exampleIssuer().Validator("https://example.com/health-api"))
+	routes := map[string]http.Handler{
+		"GET /me":        guard.Handler(http.NotFoundHandler()),
+		"GET /news":      guard.Optional(http.NotFoundHandler()),
+		"GET /patients":  guard.RequireScope("read:patients")(http.NotFoundHandler()),
+		"POST /patients": http.NotFoundHandler(),
+	}
+	mux := http.NewServeMux()
+	for _, pattern := range slices.Sorted(maps.Keys(routes)) {
+		mux.Handle(pattern, routes[pattern])
+		fmt.Printf("%s: %s\n", pattern, middleware.PolicyOf(routes[pattern]))
+	}
+	// Output:
+	// GET /me: any access token
+	// GET /news: anyone, or a good access token
+	// GET /patients: scope read:patients
+	// POST /patients: unprotected
+}
+
+// A browser's EventSource can set no header. Its token is in the URL, so it should
+// be short-lived, and the URL kept out of the access log.
+func ExampleAllowQueryToken() {
+	issuer := exampleIssuer()
+	validator := issuer.Validator("https://example.com/health-api")
+	guard := middleware.New(validator)
+	events := middleware.New(validator, middleware.AllowQueryToken()) // for this route alone
+	mux := http.NewServeMux()
+	mux.Handle("GET /events", events.Handler(http.NotFoundHandler()))
+	mux.Handle("GET /patients", guard.Handler(http.NotFoundHandler()))
+
+	token := issuer.Token()
+	get(mux, "/events?access_token="+token, "")
+	get(mux, "/events?access_token="+token, token)
+	get(mux, "/patients?access_token="+token, "")
+	// Output:
+	// 404
+	// 400 Bearer realm="api", error="invalid_request", error_description="the request must have one access token, sent in one way"
+	// 401 Bearer realm="api"
+}
+
+// Pages of the API's own site send the token as a cookie, which another site cannot
+// use for them.
+func ExampleAllowCookieToken() {
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"),
+		middleware.AllowCookieToken("__Host-token", nil))
+	h := guard.Handler(http.NotFoundHandler())
+
+	for _, site := range []string{"same-origin", "cross-site"} {
+		r := httptest.NewRequest("POST", "/patients", nil)
+		r.AddCookie(&http.Cookie{Name: "__Host-token", Value: issuer.Token()})
+		r.Header.Set("Sec-Fetch-Site", site)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		fmt.Println(site, w.Code)
+	}
+	// Output:
+	// same-origin 404
+	// cross-site 403
+}
+
+// A client that knows only the API's address, such as one of the Model Context
+// Protocol, finds out where to get a token and what to ask for (RFC 9728).
+func ExampleWithResourceMetadata() {
+	validator, err := claims.NewValidator(claims.Config{Issuer: "https://login.example.com/", Audience: "https://api.example.com/mcp"})
+	if err != nil {
+		panic(err)
+	}
+	guard := middleware.New(validator, middleware.WithResourceMetadata(middleware.ResourceMetadata{Name: "Health API"}))
+	mux := http.NewServeMux()
+	mux.Handle(guard.ResourceMetadata())
+	mux.Handle("POST /mcp", guard.RequireScope("tools:call")(http.NotFoundHandler()))
+
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("POST", "/mcp", nil))
+	fmt.Println(w.Code, w.Header().Get("WWW-Authenticate"))
+	w = httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/oauth-protected-resource/mcp", nil))
+	fmt.Println(w.Code, w.Body)
+	// Output:
+	// 401 Bearer realm="api", scope="tools:call", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp"
+	// 200 {"resource":"https://api.example.com/mcp","authorization_servers":["https://login.example.com/"],"scopes_supported":["tools:call"],"bearer_methods_supported":["header"],"resource_name":"Health API"}
+}
+
+// Why requests were refused, in the log.
+func ExampleLogDecisions() {
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"),
+		middleware.WithObserver(middleware.LogDecisions(logger)))
+	mux := http.NewServeMux()
+	mux.Handle("GET /patients", guard.RequireScope("read:patients")(http.NotFoundHandler()))
+
+	r := httptest.NewRequest("GET", "/patients", nil)
+	r.Header.Set("Authorization", "Bearer "+issuer.IDToken())
+	mux.ServeHTTP(httptest.NewRecorder(), r)
+	mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/patients", nil))
+	// Output:
+	// level=INFO msg="request refused" method=GET route="GET /patients" policy="scope read:patients" status=401 reason="claims: the token is an ID Token, not an access token: it has nonce"
+	// level=INFO msg="request refused" method=GET route="GET /patients" policy="scope read:patients" status=401 reason="middleware: no access token: there is no Authorization header"
+}
+
+// withoutTime leaves out what differs from run to run.
+func withoutTime(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey || a.Key == "duration" {
+		return slog.Attr{}
+	}
+	return a
+}
+
+// Count the decisions by what they were: there are few reasons, and few outcomes.
+func ExampleDecision() {
+	type label struct {
+		outcome middleware.Outcome
+		reason  error
+	}
+	counts := map[label]int{} // with Prometheus, a CounterVec
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"),
+		middleware.WithObserver(func(_ context.Context, d middleware.Decision) { counts[label{d.Outcome, d.Reason}]++ }))
+	h := guard.RequireScope("read:patients")(http.NotFoundHandler())
+
+	get(h, "/", issuer.Token(authtest.Scope("read:patients")))
+	get(h, "/", issuer.IDToken())
+	get(h, "/", "")
+	fmt.Println(counts[label{middleware.Allowed, nil}], counts[label{middleware.Refused, claims.ErrIDToken}], counts[label{middleware.Refused, middleware.ErrNoToken}])
+	// Output:
+	// 404
+	// 401 Bearer realm="api", error="invalid_token", error_description="the access token is expired, malformed or not meant for this API", scope="read:patients"
+	// 401 Bearer realm="api", scope="read:patients"
+	// 1 1 1
 }
 
 // sameOrg is a requirement of one's own: the organization in the path is that of
