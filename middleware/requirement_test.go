@@ -335,3 +335,70 @@ func TestARequirementDoesNotChangeWithItsArguments(t *testing.T) {
 	h = saying(claims.Claims{ClientID: "evil"}).Require(byMethod)(ok)
 	require.Equal(t, 403, serve(h, sent("GET", "/")).Code)
 }
+
+// A guard behind another one of its own says what both need: a client that asked
+// for the rest alone would not get past the first any more.
+func TestAChallengeNamesWhatTheGuardsFurtherOutNeed(t *testing.T) {
+	mfa, age := middleware.ACR("mfa"), middleware.MaxAuthAge(time.Minute)
+	tests := []struct {
+		name      string
+		have      claims.Claims
+		wire      func(g *middleware.Guard) http.Handler
+		status    int
+		challenge string
+	}{
+		{"scopes", claims.Claims{Scope: scope.FromToken("read")},
+			func(g *middleware.Guard) http.Handler { return g.RequireScope("read")(g.RequireScope("write")(ok)) },
+			403, lacking + `"read write"`},
+		{"scopes of three", claims.Claims{Scope: scope.FromToken("a b")},
+			func(g *middleware.Guard) http.Handler {
+				return g.RequireScope("a")(g.Handler(g.RequireScope("b")(g.Optional(g.RequireScope("c")(ok)))))
+			},
+			403, lacking + `"a b c"`},
+		{"the alternative that was met", claims.Claims{Scope: scope.FromToken("b c")},
+			func(g *middleware.Guard) http.Handler {
+				return g.Require(middleware.Scopes(scope.Any("admin").Or(scope.All("b", "c"))))(g.RequireScope("d")(ok))
+			},
+			403, lacking + `"b c d"`},
+		{"step-up", claims.Claims{Scope: scope.FromToken("read"), ACR: "mfa"},
+			func(g *middleware.Guard) http.Handler {
+				return g.Require(middleware.Scopes(scope.All("read")), mfa)(g.Require(age)(ok))
+			},
+			401, newer + `, scope="read", acr_values="mfa", max_age="60"`},
+		{"by method", claims.Claims{Scope: scope.FromToken("read")},
+			func(g *middleware.Guard) http.Handler {
+				return g.Require(middleware.ByMethod(map[string]middleware.Requirement{
+					"GET": middleware.Scopes(scope.All("read")), "PUT": middleware.Scopes(scope.All("write")),
+				}))(g.RequireScope("labs")(ok))
+			},
+			403, lacking + `"read labs"`},
+		{"another requirement needs nothing of the kind", claims.Claims{Scope: scope.FromToken("read"), ClientID: "portal"},
+			func(g *middleware.Guard) http.Handler {
+				return g.Require(middleware.Clients("portal"))(g.RequireScope("write")(ok))
+			},
+			403, lacking + `"write"`},
+		{"another guard has tokens of its own", claims.Claims{Scope: scope.FromToken("read")},
+			func(g *middleware.Guard) http.Handler {
+				return g.RequireScope("read")(having("").RequireScope("write")(ok))
+			},
+			403, lacking + `"write"`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := serve(tt.wire(saying(tt.have)), sent("GET", "/"))
+			require.Equal(t, tt.status, w.Code)
+			require.Equal(t, tt.challenge, challengeOf(w))
+		})
+	}
+}
+
+// What one way through the routes needs is nothing to another one.
+func TestGuardsSideBySideNeedNothingOfEachOther(t *testing.T) {
+	guard := having("read")
+	inner := [2]http.Handler{guard.RequireScope("read")(guard.RequireScope("a")(ok)), guard.RequireScope("b")(ok)}
+	both := guard.RequireScope("read")(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		require.Equal(t, lacking+`"read a"`, challengeOf(serve(inner[0], r)))
+		require.Equal(t, lacking+`"read b"`, challengeOf(serve(inner[1], r)))
+	}))
+	require.Equal(t, 200, serve(both, sent("GET", "/")).Code)
+}
