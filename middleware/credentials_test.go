@@ -348,6 +348,7 @@ func TestACookieFromAnotherSite(t *testing.T) {
 		{"another site", nil, "POST", []string{"Sec-Fetch-Site", "cross-site"}, 403},
 		{"another site, DELETE", nil, "DELETE", []string{"Sec-Fetch-Site", "cross-site"}, 403},
 		{"another site, a method of its own", nil, "PURGE", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"another site, a WebSocket of HTTP/2", nil, "CONNECT", []string{"Sec-Fetch-Site", "cross-site"}, 403},
 		{"another site, GET", nil, "GET", []string{"Sec-Fetch-Site", "cross-site"}, 200},
 		{"another site, HEAD", nil, "HEAD", []string{"Sec-Fetch-Site", "cross-site"}, 200},
 		{"another site, OPTIONS", nil, "OPTIONS", []string{"Sec-Fetch-Site", "cross-site"}, 200},

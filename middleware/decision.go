@@ -93,12 +93,20 @@ type observerKey struct{}
 
 // ContextWithObserver returns a context that has observe called for each decision
 // about a request that carries it, by whichever guard, besides the guard's own
-// observers: for tests and inventories of routes. It panics if observe is nil.
+// observers and those that the context has already: for tests and inventories of
+// routes. It panics if observe is nil.
 func ContextWithObserver(ctx context.Context, observe func(context.Context, Decision)) context.Context {
 	if observe == nil {
 		panic("middleware: ContextWithObserver was given a nil function")
 	}
-	return context.WithValue(ctx, observerKey{}, observe)
+	both := observe
+	if further := observerOf(ctx); further != nil {
+		both = func(ctx context.Context, d Decision) {
+			further(ctx, d)
+			observe(ctx, d)
+		}
+	}
+	return context.WithValue(ctx, observerKey{}, both)
 }
 
 func observerOf(ctx context.Context) func(context.Context, Decision) {

@@ -278,6 +278,17 @@ func TestAnObserverOfOneRequest(t *testing.T) {
 	require.Panics(t, func() { middleware.ContextWithObserver(t.Context(), nil) })
 }
 
+func TestObserversOfOneRequestAreCalledInOrder(t *testing.T) {
+	var called []string
+	r := request("Bearer bad")
+	ctx := r.Context()
+	for _, name := range []string{"a", "b", "c"} {
+		ctx = middleware.ContextWithObserver(ctx, func(context.Context, middleware.Decision) { called = append(called, name) })
+	}
+	serve(middleware.New(&tokens{}).Handler(ok), r.WithContext(ctx))
+	require.Equal(t, []string{"a", "b", "c"}, called)
+}
+
 func TestCheckCallsNoObserver(t *testing.T) {
 	var seen []middleware.Decision
 	guard := middleware.New(&tokens{}, noting(&seen))

@@ -195,19 +195,19 @@ func TestMetadataThatCannotBeMeantPanicAtWiring(t *testing.T) {
 		return func() { middleware.New(v, middleware.WithResourceMetadata(m)) }
 	}
 	knowing := trusting{refusing, "https://example.com/health-api", []string{"https://issuer.example/"}}
-	for_ := func(audience string) trusting { return trusting{refusing, audience, knowing.issuers} }
+	of := func(audience string) trusting { return trusting{refusing, audience, knowing.issuers} }
 	tests := []struct {
 		name string
 		wire func()
 		want string
 	}{
-		{"an audience that is no URL", with(for_("health-api"), m{}), resource},
-		{"an audience that is a client", with(for_("6e74172b-0000-4000-8000-000000000002"), m{}), resource},
-		{"an audience of another scheme", with(for_("api://default"), m{}), resource},
-		{"an audience with http", with(for_("http://example.com/health-api"), m{}), resource},
-		{"an audience with a fragment", with(for_("https://example.com/#a"), m{}), resource},
-		{"an audience with an empty fragment", with(for_("https://example.com/#"), m{}), resource},
-		{"no audience", with(for_(""), m{}), resource},
+		{"an audience that is no URL", with(of("health-api"), m{}), resource},
+		{"an audience that is a client", with(of("6e74172b-0000-4000-8000-000000000002"), m{}), resource},
+		{"an audience of another scheme", with(of("api://default"), m{}), resource},
+		{"an audience with http", with(of("http://example.com/health-api"), m{}), resource},
+		{"an audience with a fragment", with(of("https://example.com/#a"), m{}), resource},
+		{"an audience with an empty fragment", with(of("https://example.com/#"), m{}), resource},
+		{"no audience", with(of(""), m{}), resource},
 		{"a validator that does not tell", with(refusing, m{AuthorizationServers: knowing.issuers}), resource},
 		{"http", with(knowing, m{Resource: "http://example.com"}), resource},
 		{"a fragment", with(knowing, m{Resource: "https://example.com/a#b"}), resource},
@@ -222,7 +222,7 @@ func TestMetadataThatCannotBeMeantPanicAtWiring(t *testing.T) {
 		{"quotes", with(knowing, m{Resource: `https://example.com/"`}), resource},
 		{"beyond ASCII", with(knowing, m{Resource: "https://example.com/é"}), resource},
 		{"a malformed escape", with(knowing, m{Resource: "https://example.com/%zz"}), resource},
-		{"no issuer", with(for_("https://example.com"), m{AuthorizationServers: []string{}}), "set AuthorizationServers"},
+		{"no issuer", with(of("https://example.com"), m{AuthorizationServers: []string{}}), "set AuthorizationServers"},
 		{"an empty issuer", with(knowing, m{AuthorizationServers: []string{"https://issuer.example", ""}}), "set AuthorizationServers"},
 		{"issuers that nobody tells", with(refusing, m{Resource: "https://example.com"}), "set AuthorizationServers"},
 		{"an empty scope", with(knowing, m{Scopes: []string{""}}), "a scope is empty"},

@@ -315,6 +315,36 @@ func TestFlushingAndHijackingGoThroughTheGuard(t *testing.T) {
 	require.Equal(t, 101, response.StatusCode)
 }
 
+// An error handler has what the server's writer can do.
+func TestAnErrorHandlerReachesTheWriterBehind(t *testing.T) {
+	var err error
+	guard := middleware.New(&tokens{}, middleware.WithErrorHandler(func(w http.ResponseWriter, _ *http.Request, _ *middleware.Error) {
+		err = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Minute))
+	}))
+	server := httptest.NewServer(guard.Handler(ok))
+	defer server.Close()
+	response, failed := server.Client().Get(server.URL)
+	require.NoError(t, failed)
+	response.Body.Close()
+	require.NoError(t, err)
+	require.Equal(t, 401, response.StatusCode)
+}
+
+// The same over HTTP/2, where the reply comes before the body has.
+func TestHTTP2(t *testing.T) {
+	server := httptest.NewUnstartedServer(middleware.New(&tokens{}, middleware.AllowFormToken()).Handler(whoever))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	for form, status := range map[string]int{"access_token=reader": 200, "access_token=bad": 401, "x=" + strings.Repeat("x", 2<<20): 413, "": 401} {
+		response, err := server.Client().Post(server.URL, formType, strings.NewReader(form))
+		require.NoError(t, err)
+		response.Body.Close()
+		require.Equal(t, 2, response.ProtoMajor)
+		require.Equal(t, status, response.StatusCode)
+	}
+}
+
 // What Check returns is what the guard has verified, also behind a handler that has
 // changed its own.
 func TestCheckReturnsWhatWasVerified(t *testing.T) {
