@@ -81,6 +81,11 @@ func TestOptionalHidesWhatSomebodyElseHasPutIntoTheContext(t *testing.T) {
 			next.ServeHTTP(w, r.WithContext(claims.NewContext(r.Context(), &claims.Claims{Subject: "forged"})))
 		})
 	}
+	hide := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r.WithContext(claims.NewContext(r.Context(), nil)))
+		})
+	}
 	tests := []struct {
 		name    string
 		handler http.Handler
@@ -94,6 +99,7 @@ func TestOptionalHidesWhatSomebodyElseHasPutIntoTheContext(t *testing.T) {
 		{"another guard, by the query", other.Handler(whoever), nil, "user-1 by reader"},
 		{"behind another guard, by the query", other.Handler(guard.Optional(whoever)), nil, "nobody"},
 		{"behind another guard and forged claims", other.Handler(forge(guard.Optional(whoever))), nil, "nobody"},
+		{"behind another guard, whose claims somebody has hidden", other.Handler(hide(guard.Optional(whoever))), nil, "nobody"},
 		{"behind both, the first again", other.Handler(guard.Optional(other.Handler(whoever))), nil, "user-1 by reader"},
 	}
 	for _, tt := range tests {

@@ -187,6 +187,7 @@ func TestWhatARequirementSaysIsQuotedOrLeftOut(t *testing.T) {
 		{"a backslash", stepUp(middleware.Error{Description: `a\b`, Scope: `a\b`, ACRValues: `a\b`}), start},
 		{"line breaks", stepUp(middleware.Error{Description: "a\r\nb", Scope: "a\nb", ACRValues: "a\rb"}), start},
 		{"a tab", stepUp(middleware.Error{Description: "a\tb", Scope: "a\tb"}), start},
+		{"the last control character", stepUp(middleware.Error{Description: "a\x1fb", Scope: "a\x1fb"}), start},
 		{"a NUL and a DEL", stepUp(middleware.Error{Description: "a\x00", Scope: "a\x7f"}), start},
 		{"beyond ASCII", stepUp(middleware.Error{Description: "é", Scope: "\xff"}), start},
 		{"a comma and an equals sign stay within", stepUp(middleware.Error{Description: "a, error=x"}), start + `, error_description="a, error=x"`},

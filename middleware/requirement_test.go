@@ -163,6 +163,10 @@ func TestFunc(t *testing.T) {
 		{"unavailable", fmt.Errorf("secret cause: %w", claims.ErrUnavailable), 503, claims.ErrUnavailable},
 		{"the end of a context", fmt.Errorf("secret cause: %w", context.DeadlineExceeded), 503, claims.ErrUnavailable},
 		{"its own status", &middleware.Error{Status: 404}, 404, middleware.ErrAccessDenied},
+		{"the first status that refuses", &middleware.Error{Status: 400}, 400, middleware.ErrAccessDenied},
+		{"the last status there is", &middleware.Error{Status: 599}, 599, middleware.ErrAccessDenied},
+		{"a status that does not refuse", &middleware.Error{Status: 399}, 403, middleware.ErrAccessDenied},
+		{"a status that is none", &middleware.Error{Status: 600}, 403, middleware.ErrAccessDenied},
 		{"its own step-up", &middleware.Error{Status: 401, Code: middleware.CodeInsufficientUserAuthentication}, 401, middleware.ErrInsufficientAuthentication},
 	}
 	for _, tt := range tests {
@@ -394,11 +398,22 @@ func TestAChallengeNamesWhatTheGuardsFurtherOutNeed(t *testing.T) {
 
 // What one way through the routes needs is nothing to another one.
 func TestGuardsSideBySideNeedNothingOfEachOther(t *testing.T) {
-	guard := having("read")
-	inner := [2]http.Handler{guard.RequireScope("read")(guard.RequireScope("a")(ok)), guard.RequireScope("b")(ok)}
+	guard := having("read labs")
+	inner := [2]http.Handler{guard.RequireScope("labs")(guard.RequireScope("a")(ok)), guard.RequireScope("b")(ok)}
 	both := guard.RequireScope("read")(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		require.Equal(t, lacking+`"read a"`, challengeOf(serve(inner[0], r)))
+		require.Equal(t, lacking+`"read labs a"`, challengeOf(serve(inner[0], r)))
 		require.Equal(t, lacking+`"read b"`, challengeOf(serve(inner[1], r)))
 	}))
 	require.Equal(t, 200, serve(both, sent("GET", "/")).Code)
+}
+
+// An error that is made once, for all requests, does not gather what routes need.
+func TestAnErrorOfOnesOwnIsNotChanged(t *testing.T) {
+	again := &middleware.Error{Status: 401, Code: middleware.CodeInsufficientUserAuthentication}
+	guard := having("")
+	for _, name := range []string{"a", "b"} {
+		w := serve(guard.Require(failing(again), middleware.Scopes(scope.All(name)), middleware.ACR(name))(ok), sent("GET", "/"))
+		require.Equal(t, `Bearer realm="api", error="insufficient_user_authentication", scope="`+name+`", acr_values="`+name+`"`, challengeOf(w))
+	}
+	require.Equal(t, &middleware.Error{Status: 401, Code: middleware.CodeInsufficientUserAuthentication}, again)
 }

@@ -151,6 +151,17 @@ func TestALoginGrowsOld(t *testing.T) {
 	}
 }
 
+func TestTheShortestAgeIsAskedFor(t *testing.T) {
+	for _, tt := range []struct {
+		own, route time.Duration
+		want       string
+	}{{10 * time.Second, time.Minute, "10"}, {time.Hour, time.Minute, "60"}, {0, time.Minute, "60"}} {
+		own := failing(&middleware.Error{Status: 401, Code: middleware.CodeInsufficientUserAuthentication, MaxAge: tt.own})
+		w := serve(saying(claims.Claims{}).Require(own, middleware.MaxAuthAge(tt.route))(ok), sent("GET", "/"))
+		require.Equal(t, `Bearer realm="api", error="insufficient_user_authentication", max_age="`+tt.want+`"`, challengeOf(w))
+	}
+}
+
 func TestTheLogTellsWhyALoginIsNotEnough(t *testing.T) {
 	age := middleware.MaxAuthAge(time.Minute)
 	tests := []struct {
