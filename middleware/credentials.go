@@ -211,7 +211,7 @@ func cookies(header http.Header, name string) iter.Seq[string] {
 				if inner, quoted := strings.CutPrefix(value, `"`); quoted {
 					value = strings.TrimSuffix(inner, `"`)
 				}
-				if key == name && !yield(value) {
+				if key == name && value != "" && !yield(value) { // an empty one is what a logout leaves
 					return
 				}
 			}

@@ -80,8 +80,8 @@ const (
 	// Refused means that it was refused: the client's fault.
 	Refused Outcome = "refused"
 
-	// Undecided means that nothing could be said about it, status 503: not the
-	// client's fault.
+	// Undecided means that nothing could be said about it, status 503 (or what else
+	// above 500 a requirement says): not the client's fault.
 	Undecided Outcome = "undecided"
 )
 

@@ -213,7 +213,7 @@ func refusalOf(err error) *Error {
 // or of package claims.
 func (e *Error) reason() error {
 	switch {
-	case e.Status == http.StatusServiceUnavailable:
+	case e.Status >= 500:
 		return claims.ErrUnavailable
 	case e.Code == CodeInvalidToken:
 		return cmp.Or(claims.Reason(e.Err), ErrInvalidToken)

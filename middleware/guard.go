@@ -198,7 +198,7 @@ func (p *protected) decide(r *http.Request, v *verdict) {
 		v.outcome = Allowed
 	case p.policy.Access == AnonymousAllowed && v.passage == nil && refusal.isMissingToken():
 		v.outcome, v.refusal = Anonymous, nil
-	case refusal.Status == http.StatusServiceUnavailable:
+	case refusal.Status >= 500:
 		v.outcome = Undecided
 	default:
 		v.outcome = Refused

@@ -94,6 +94,10 @@ func WithResourceMetadata(m ResourceMetadata) Option {
 //
 //	mux.Handle(guard.ResourceMetadata())
 //
+// It answers GET, HEAD and the OPTIONS of browsers. Where ServeMux has a pattern such
+// as "GET /" besides, neither of the two is the narrower one: register it by method,
+// with "GET " and "OPTIONS " before the path.
+//
 // It must stand before any guard, since whoever asks has no token yet. It panics
 // without [WithResourceMetadata].
 func (g *Guard) ResourceMetadata() (path string, handler http.Handler) {

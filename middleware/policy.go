@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -41,6 +42,22 @@ const (
 	TokenRequired
 )
 
+// String returns the name of the constant, in words.
+func (a Access) String() string {
+	switch a {
+	case Unprotected:
+		return "unprotected"
+	case Open:
+		return "open"
+	case AnonymousAllowed:
+		return "anonymous allowed"
+	case TokenRequired:
+		return "token required"
+	default:
+		return fmt.Sprintf("Access(%d)", int(a))
+	}
+}
+
 // String returns the policy in words, such as "scope read:patients", "any access
 // token" or "unprotected".
 func (p Policy) String() string {
@@ -60,6 +77,9 @@ func (p Policy) String() string {
 	}
 	return strings.Join(words, ", ")
 }
+
+// MarshalText is [Policy.String], so that a policy is text in JSON and in logs.
+func (p Policy) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
 // Scopes returns all scopes that the requirements of [Scopes] name, also for one
 // method only ([ByMethod]).

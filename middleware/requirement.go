@@ -114,15 +114,18 @@ func (f function) String() string                                { return f.name
 //	}))
 //
 // GET stands for HEAD too, where that is not named. A request with a method that
-// is not named is refused with 403. It panics if there is no method, or a
-// requirement is nil.
+// is not named is refused with 403. It panics if there is no method, one is not in
+// upper case, or a requirement is nil.
 func ByMethod(requirements map[string]Requirement) Requirement {
 	if len(requirements) == 0 {
 		panic("middleware: ByMethod needs at least one method")
 	}
 	for method, requirement := range requirements {
-		if method == "" || isNil(requirement) {
-			panic("middleware: ByMethod was given an empty method or a nil requirement")
+		switch {
+		case method == "" || method != strings.ToUpper(method):
+			panic(fmt.Sprintf("middleware: ByMethod was given the method %q: it must be in upper case, such as GET", method))
+		case isNil(requirement):
+			panic("middleware: ByMethod was given a nil requirement for " + method)
 		}
 	}
 	return byMethod(maps.Clone(requirements))
