@@ -174,7 +174,7 @@ type unknownAudience struct{}
 // [DefaultClientID] after user-1 has logged in: its audience is the client. No
 // API may accept it.
 func (i *Issuer) IDToken(options ...TokenOption) string {
-	token := i.core.IDToken(DefaultClientID)
+	token := i.core.IDToken(DefaultClientID, DefaultSubject)
 	for _, option := range options {
 		option.apply(&token)
 	}

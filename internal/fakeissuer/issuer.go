@@ -5,9 +5,12 @@
 package fakeissuer
 
 import (
+	"context"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -42,8 +45,40 @@ type User struct {
 // A Token is what is to be signed. Each issuer makes its own, so a caller may
 // change it.
 type Token struct {
-	Header map[string]any // without "alg" and "kid", which signing puts in where they are missing
+	Header map[string]any // "alg" and "kid" are put in by signing where they are missing
 	Claims map[string]any
+
+	Algorithm string // what it is signed with; "" means DefaultAlgorithm
+
+	// Texts that take the place of Header and Claims as they are, where they are
+	// not nil.
+	RawHeader, RawPayload *string
+}
+
+// Absent is the value of a header that signing must not put in.
+type Absent struct{}
+
+// texts returns the header and the payload, to be signed with a key.
+func (t Token) texts(key *Key) (header, payload string, err error) {
+	members := map[string]any{"alg": key.algorithm, "kid": key.ID()}
+	maps.Copy(members, t.Header)
+	maps.DeleteFunc(members, func(_ string, value any) bool { return value == any(Absent{}) })
+	if header, err = textOf(t.RawHeader, members); err != nil {
+		return "", "", fmt.Errorf("the header cannot be written as JSON: %w", err)
+	}
+	if payload, err = textOf(t.RawPayload, t.Claims); err != nil {
+		return "", "", fmt.Errorf("the claims cannot be written as JSON: %w", err)
+	}
+	return header, payload, nil
+}
+
+// textOf returns the text as it is, or else the members in JSON.
+func textOf(raw *string, members map[string]any) (string, error) {
+	if raw != nil {
+		return *raw, nil
+	}
+	text, err := json.Marshal(members)
+	return string(text), err
 }
 
 // An Issuer is a fake authorization server. Its methods are safe for concurrent
@@ -52,16 +87,19 @@ type Issuer struct {
 	url       string
 	endpoints *http.ServeMux
 
-	mu       sync.Mutex
-	keys     []*signingKey // those in the key set; the last one signs
-	removed  []*signingKey // those that were in it: never used again while this issuer lives
-	clients  map[string]client
-	users    map[string]User
-	requests map[string]int // path → how often it was asked
-	down     bool
-	hanging  chan struct{} // closed: go on; nil: not hanging
-	closed   bool
-	pending  sync.WaitGroup
+	mu        sync.Mutex
+	ring      keyring
+	clients   map[string]client
+	users     map[string]User
+	requests  map[string]int // path → how often it was asked
+	strangers []string       // what the client was asked for of others
+	keySet    KeySet
+	down      bool
+	delay     time.Duration
+	hanging   chan struct{} // closed: go on; nil: not hanging
+	closing   chan struct{} // closed with the issuer
+	closed    bool
+	pending   sync.WaitGroup
 }
 
 // New returns an issuer that is known by url, which is a host and "/": its
@@ -70,10 +108,11 @@ func New(url string) *Issuer {
 	i := &Issuer{
 		url:       url,
 		endpoints: http.NewServeMux(),
-		keys:      []*signingKey{newKey()},
+		ring:      newKeyring(),
 		clients:   map[string]client{},
 		users:     map[string]User{},
 		requests:  map[string]int{},
+		closing:   make(chan struct{}),
 	}
 	i.endpoints.HandleFunc("GET /.well-known/openid-configuration", i.serveMetadata)
 	i.endpoints.HandleFunc("GET /.well-known/oauth-authorization-server", i.serveMetadata) // RFC 8414 §3
@@ -112,29 +151,24 @@ func (i *Issuer) AddUser(u User) {
 	i.users[u.Subject] = u
 }
 
-// Rotate makes a new key, publishes it and signs with it from now on. The old
-// keys stay published until [Issuer.RemoveOldKeys].
-func (i *Issuer) Rotate() {
-	key := newKey()
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.keys = append(i.keys, key)
-}
-
-// RemoveOldKeys takes all keys but the one that signs out of the key set.
-func (i *Issuer) RemoveOldKeys() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	last := len(i.keys) - 1
-	i.removed = append(i.removed, i.keys[:last]...)
-	i.keys = i.keys[last:]
-}
-
 // SetDown makes every endpoint answer 503, or stops doing so.
 func (i *Issuer) SetDown(down bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.down = down
+}
+
+func (i *Issuer) isDown() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.down
+}
+
+// SetDelay makes every answer take that long.
+func (i *Issuer) SetDelay(delay time.Duration) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.delay = delay
 }
 
 // Hang makes every endpoint wait, until the request is given up or the returned
@@ -163,6 +197,24 @@ func (i *Issuer) KeyFetches() int { return i.count(keySetPath) }
 // not.
 func (i *Issuer) DiscoveryFetches() int { return i.count(".well-known/openid-configuration") }
 
+// Requests returns how often the issuer was asked for anything.
+func (i *Issuer) Requests() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	total := 0
+	for _, count := range i.requests {
+		total += count
+	}
+	return total
+}
+
+// Strangers returns what the client was asked for of others than the issuer.
+func (i *Issuer) Strangers() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.strangers)
+}
+
 func (i *Issuer) count(path string) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -178,6 +230,7 @@ func (i *Issuer) Close() {
 		return
 	}
 	i.closed = true
+	close(i.closing)
 	if i.hanging != nil {
 		close(i.hanging)
 		i.hanging = nil
@@ -187,27 +240,42 @@ func (i *Issuer) Close() {
 
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	giveBack(i.keys)
-	giveBack(i.removed)
+	giveBack(i.ring.made)
 }
 
 var errClosed = errors.New("the fake issuer is closed")
 
 // enter counts a request in, and out when the returned function is called.
-func (i *Issuer) enter(path string) (hanging <-chan struct{}, down bool, leave func(), err error) {
+func (i *Issuer) enter(path string) (hanging <-chan struct{}, delay time.Duration, leave func(), err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.closed {
-		return nil, false, nil, errClosed
+		return nil, 0, nil, errClosed
 	}
 	i.requests[path]++
 	i.pending.Add(1)
-	return i.hanging, i.down, i.pending.Done, nil
+	return i.hanging, i.delay, i.pending.Done, nil
+}
+
+// sleep waits, and reports whether the request is still there.
+func (i *Issuer) sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-i.closing:
+	case <-ctx.Done():
+		return false
+	}
+	return true
 }
 
 // ServeHTTP implements [http.Handler].
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	hanging, down, leave, err := i.enter(r.URL.Path)
+	hanging, delay, leave, err := i.enter(r.URL.Path)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
@@ -220,7 +288,10 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if down {
+	if !i.sleep(r.Context(), delay) {
+		return
+	}
+	if i.isDown() {
 		http.Error(w, "the fake issuer is down", http.StatusServiceUnavailable)
 		return
 	}
@@ -242,15 +313,9 @@ func (i *Issuer) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (i *Issuer) serveKeySet(w http.ResponseWriter, _ *http.Request) {
-	i.mu.Lock()
-	keys := slices.Clone(i.keys)
-	i.mu.Unlock()
-	set, err := publicSet(keys)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	writeJSON(w, http.StatusOK, set)
+	mediaType, text := i.keySetText()
+	w.Header().Set("Content-Type", mediaType)
+	_, _ = io.WriteString(w, text) // an error means that the client is gone
 }
 
 // serveToken grants client credentials (RFC 6749 §4.4) for an audience.
@@ -398,12 +463,12 @@ func (i *Issuer) AccessToken(audience ...string) Token {
 }
 
 // IDToken returns an ID Token for the client (OpenID Connect Core §2), with the
-// profile of user-1.
-func (i *Issuer) IDToken(client string) Token {
+// profile of the user.
+func (i *Issuer) IDToken(client, subject string) Token {
 	now := time.Now()
 	claims := map[string]any{
 		"iss":       i.url,
-		"sub":       "user-1",
+		"sub":       subject,
 		"aud":       client,
 		"iat":       now.Unix(),
 		"exp":       now.Add(Lifetime).Unix(),
@@ -413,25 +478,14 @@ func (i *Issuer) IDToken(client string) Token {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	maps.Copy(claims, i.users["user-1"].Profile)
+	maps.Copy(claims, i.users[subject].Profile)
 	return Token{Header: map[string]any{"typ": "JWT"}, Claims: claims}
-}
-
-// Sign signs a token with the current key.
-func (i *Issuer) Sign(t Token) (string, error) {
-	i.mu.Lock()
-	key := i.keys[len(i.keys)-1]
-	i.mu.Unlock()
-	return key.sign(t)
 }
 
 // verify returns the claims of a token that this issuer has signed and that has
 // not expired.
 func (i *Issuer) verify(token string) (map[string]any, error) {
-	i.mu.Lock()
-	keys := slices.Clone(i.keys)
-	i.mu.Unlock()
-	payload, err := verifyAny(keys, token)
+	payload, err := i.verifyAny(token)
 	if err != nil {
 		return nil, err
 	}

@@ -149,7 +149,7 @@ func TestAnIDTokenIsForTheClientAndHasTheProfile(t *testing.T) {
 	issuer := newIssuer(t)
 	issuer.AddUser(fakeissuer.User{Subject: "user-1", Profile: map[string]any{"email": "ada@example.com"}})
 	issuer.AddUser(fakeissuer.User{Subject: "user-2", Profile: map[string]any{"email": "eve@example.com"}})
-	token, err := issuer.Sign(issuer.IDToken("client-9"))
+	token, err := issuer.Sign(issuer.IDToken("client-9", "user-1"))
 	require.NoError(t, err)
 	got, err := jwt.ParseString(token,
 		jwt.WithKeySet(keySet(t, issuer)), jwt.WithIssuer(issuer.URL()), jwt.WithAudience("client-9"))
@@ -184,18 +184,20 @@ func TestACallerMayWriteAnyHeaderAndClaim(t *testing.T) {
 
 func TestWhatCannotBeWrittenIsAnError(t *testing.T) {
 	issuer := newIssuer(t)
-	_, err := issuer.Sign(fakeissuer.Token{Header: map[string]any{"kid": 7}})
-	require.ErrorContains(t, err, `the header "kid"`)
+	_, err := issuer.Sign(fakeissuer.Token{Header: map[string]any{"kid": func() {}}})
+	require.ErrorContains(t, err, "the header cannot be written as JSON")
 	_, err = issuer.Sign(fakeissuer.Token{Claims: map[string]any{"a": func() {}}})
-	require.ErrorContains(t, err, "cannot be written as JSON")
+	require.ErrorContains(t, err, "the claims cannot be written as JSON")
+	_, err = issuer.Sign(fakeissuer.Token{Algorithm: "HS256"})
+	require.ErrorContains(t, err, `the algorithm "HS256" is none that the fake issuer signs with`)
 }
 
 func TestTokensDoNotShareTheirClaims(t *testing.T) {
 	issuer := newIssuer(t)
 	issuer.AddUser(fakeissuer.User{Subject: "user-1", Profile: map[string]any{"email": "ada@example.com"}})
-	mine := issuer.IDToken("client-1")
+	mine := issuer.IDToken("client-1", "user-1")
 	mine.Claims["email"] = "eve@example.com"
-	require.Equal(t, "ada@example.com", issuer.IDToken("client-1").Claims["email"])
+	require.Equal(t, "ada@example.com", issuer.IDToken("client-1", "user-1").Claims["email"])
 }
 
 func TestRotatingSignsWithANewKeyAndKeepsTheOldOnePublished(t *testing.T) {
@@ -410,8 +412,9 @@ func TestTheClientReachesNobodyElse(t *testing.T) {
 	} {
 		_, err := issuer.Client().Get(url)
 		require.ErrorContains(t, err, "the fake issuer https://issuer.example/ was asked for "+url)
+		require.Contains(t, issuer.Strangers(), url)
 	}
-	require.Zero(t, issuer.KeyFetches())
+	require.Zero(t, issuer.Requests())
 }
 
 func TestAnIssuerAnswersOnASocketToo(t *testing.T) {
@@ -432,9 +435,15 @@ func TestAnIssuerIsSafeForConcurrentUse(t *testing.T) {
 		issuer.RemoveOldKeys,
 		func() { issuer.SetDown(false) },
 		func() { issuer.Hang()() },
+		issuer.Announce,
+		func() { issuer.RotateUnpublished()() },
+		func() { issuer.SetDelay(0) },
+		func() { issuer.SetKeySet(fakeissuer.GoodSet) },
+		func() { _, _ = issuer.EncryptionKey("RS256") },
+		func() { _ = issuer.Requests() + len(issuer.Strangers()) },
 		func() { issuer.AddUser(fakeissuer.User{Subject: "user-1", Profile: map[string]any{"a": 1}}) },
 		func() { issuer.AddClient("robot", "s3cret", audience, nil) },
-		func() { _, _ = issuer.Sign(issuer.IDToken("client-1")) },
+		func() { _, _ = issuer.Sign(issuer.IDToken("client-1", "user-1")) },
 		func() { _, _ = issuer.Client().Get(issuer.URL() + keySetPath) },
 		func() { _, _ = issuer.Client().Get(issuer.URL() + "userinfo") },
 		func() { _, _ = issuer.Client().PostForm(issuer.TokenURL(), nil) },

@@ -23,6 +23,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if r.URL.Scheme != own.Scheme || r.URL.Host != own.Host {
+		t.issuer.mu.Lock()
+		t.issuer.strangers = append(t.issuer.strangers, r.URL.String())
+		t.issuer.mu.Unlock()
 		return nil, fmt.Errorf("the fake issuer %s was asked for %s", t.issuer.url, r.URL)
 	}
 	t.issuer.mu.Lock()
