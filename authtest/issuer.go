@@ -20,7 +20,7 @@ const (
 	DefaultClientID = "client-1"
 )
 
-// An Issuer is a fake authorization server with a key of its own. It is safe for
+// An Issuer is a fake authorization server with keys of its own. It is safe for
 // concurrent use.
 type Issuer struct {
 	core   *fakeissuer.Issuer
@@ -29,7 +29,7 @@ type Issuer struct {
 	server *http.Server                     // nil in memory
 
 	mu       sync.Mutex
-	audience string // of the first validator
+	audience string // of the first configuration
 }
 
 // issuerCount numbers the issuers in memory, so that each has a name of its own.
@@ -91,13 +91,13 @@ func onlyTo(host string, next http.Handler) http.Handler {
 }
 
 func newIssuer(url string, fail func(string, ...any)) *Issuer {
-	core := fakeissuer.New(url)
-	core.AddUser(fakeissuer.User{Subject: DefaultSubject, Profile: map[string]any{
+	issuer := &Issuer{core: fakeissuer.New(url), fail: fail}
+	issuer.AddUser(DefaultSubject, map[string]any{
 		"name":           "Ada Example",
 		"email":          "ada@example.com",
 		"email_verified": true,
-	}})
-	return &Issuer{core: core, fail: fail}
+	})
+	return issuer
 }
 
 // Close stops an issuer of [Start]: requests that hang are released, all are
@@ -125,16 +125,18 @@ func (i *Issuer) HTTPClient() *http.Client { return i.client }
 // KeySetURL returns where the key set is, for tests of pinned keys.
 func (i *Issuer) KeySetURL() string { return i.core.KeySetURL() }
 
-// Validator returns a validator for the issuer's access tokens with that
-// audience. It finds the keys by discovery, as in production. The audience of
-// the first call is that of tokens which do not say otherwise. For a validator with
-// a leeway, a profile or a check of its own, see [Issuer.HTTPClient].
-func (i *Issuer) Validator(audience string, options ...claims.Option) *claims.Validator {
+// Config returns the configuration of a validator for the issuer's access tokens
+// with that audience. It finds the keys by discovery, as in production. It is for
+// APIs that set more than these: change it as production does, and give it to
+// claims.NewValidator.
+//
+//	config := issuer.Config("https://example.com/health-api")
+//	config.Profile = claims.RFC9068
+//	validator, err := claims.NewValidator(config)
+//
+// The audience of the first call is that of tokens which do not say otherwise.
+func (i *Issuer) Config(audience string) claims.Config {
 	keys, err := jwks.NewRemote(jwks.Config{Issuer: i.URL(), Client: i.client})
-	if err != nil {
-		i.fail("authtest: %v", err)
-	}
-	v, err := claims.NewValidator(claims.Config{Issuer: i.URL(), Audience: audience, Keys: keys}, options...)
 	if err != nil {
 		i.fail("authtest: %v", err)
 	}
@@ -143,51 +145,29 @@ func (i *Issuer) Validator(audience string, options ...claims.Option) *claims.Va
 	if i.audience == "" {
 		i.audience = audience
 	}
+	return claims.Config{Issuer: i.URL(), Audience: audience, Keys: keys}
+}
+
+// Validator returns a validator of [Issuer.Config], for APIs that need no more
+// than the issuer and the audience.
+func (i *Issuer) Validator(audience string, options ...claims.Option) *claims.Validator {
+	v, err := claims.NewValidator(i.Config(audience), options...)
+	if err != nil {
+		i.fail("authtest: %v", err)
+	}
 	return v
 }
 
 // Token returns a signed access token in the shape of RFC 9068, good for an hour
 // and without scopes, except for what the options say. Its audience is that of
-// the first call of [Issuer.Validator]: where there was none, [Audience] is
-// needed.
-func (i *Issuer) Token(options ...TokenOption) string {
-	i.mu.Lock()
-	audience := i.audience
-	i.mu.Unlock()
-	token := i.core.AccessToken(audience)
-	if audience == "" {
-		token.Claims["aud"] = unknownAudience{}
-	}
-	for _, option := range options {
-		option.apply(&token)
-	}
-	if token.Claims["aud"] == any(unknownAudience{}) {
-		i.fail("authtest: the token needs an audience: call Issuer.Validator first, or give authtest.Audience")
-	}
-	return i.sign(token)
-}
-
-// unknownAudience stands where an audience should, until an option sets one.
-type unknownAudience struct{}
+// the first call of [Issuer.Validator] or [Issuer.Config]: where there was none,
+// [Audience] is needed.
+func (i *Issuer) Token(options ...TokenOption) string { return i.sign(i.accessToken(options)) }
 
 // IDToken returns a signed ID Token, as the issuer would give it to the client
 // [DefaultClientID] after user-1 has logged in: its audience is the client. No
 // API may accept it.
-func (i *Issuer) IDToken(options ...TokenOption) string {
-	token := i.core.IDToken(DefaultClientID, DefaultSubject)
-	for _, option := range options {
-		option.apply(&token)
-	}
-	return i.sign(token)
-}
-
-func (i *Issuer) sign(token fakeissuer.Token) string {
-	signed, err := i.core.Sign(token)
-	if err != nil {
-		i.fail("authtest: %v", err)
-	}
-	return signed
-}
+func (i *Issuer) IDToken(options ...TokenOption) string { return i.sign(i.idToken(options)) }
 
 // Authorize puts an access token of [Issuer.Token] on a request, in place of the
 // one that it may have.
@@ -203,26 +183,12 @@ func (i *Issuer) AddClient(id, secret, audience string, scopes ...string) {
 	i.core.AddClient(id, secret, audience, scopes)
 }
 
+// AddUser makes a user known, who has these claims in ID Tokens with that
+// [Subject], and at the userinfo endpoint. There is one from the start,
+// [DefaultSubject].
+func (i *Issuer) AddUser(subject string, profile map[string]any) {
+	i.core.AddUser(fakeissuer.User{Subject: subject, Profile: profile})
+}
+
 // TokenURL returns where the token endpoint is.
 func (i *Issuer) TokenURL() string { return i.core.TokenURL() }
-
-// Rotate makes a new key, publishes it beside the old ones, and signs with it
-// from now on. A guard looks for an unknown key at once, but only twice in a row
-// and then once in ten seconds: a test that rotates more often needs a
-// testing/synctest bubble, and a sleep.
-func (i *Issuer) Rotate() { i.core.Rotate() }
-
-// RemoveOldKeys takes all keys out of the key set but the one that signs. A guard
-// that knows the old keys goes on accepting them until its next refresh, which is
-// due after five minutes: a test of that sleeps in a testing/synctest bubble.
-func (i *Issuer) RemoveOldKeys() { i.core.RemoveOldKeys() }
-
-// SetDown makes the issuer answer 503 to everything, or stops doing so.
-func (i *Issuer) SetDown(down bool) { i.core.SetDown(down) }
-
-// Hang makes requests to the issuer wait until they are given up, or until the
-// returned function is called.
-func (i *Issuer) Hang() (release func()) { return i.core.Hang() }
-
-// KeyFetches returns how often the key set was asked for.
-func (i *Issuer) KeyFetches() int { return i.core.KeyFetches() }

@@ -148,7 +148,18 @@ func (i *Issuer) AddClient(id, secret, audience string, scopes []string) {
 func (i *Issuer) AddUser(u User) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	u.Profile = maps.Clone(u.Profile)
 	i.users[u.Subject] = u
+}
+
+// Profile returns what is known of a user, in a map of the caller's own.
+func (i *Issuer) Profile(subject string) map[string]any {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if profile := maps.Clone(i.users[subject].Profile); profile != nil {
+		return profile
+	}
+	return map[string]any{}
 }
 
 // SetDown makes every endpoint answer 503, or stops doing so.
@@ -434,12 +445,7 @@ func (i *Issuer) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	subject, _ := claims["sub"].(string)
-	i.mu.Lock()
-	profile := maps.Clone(i.users[subject].Profile)
-	i.mu.Unlock()
-	if profile == nil {
-		profile = map[string]any{}
-	}
+	profile := i.Profile(subject)
 	profile["sub"] = subject
 	writeJSON(w, http.StatusOK, profile)
 }
@@ -476,9 +482,7 @@ func (i *Issuer) IDToken(client, subject string) Token {
 		"nonce":     newID(),
 		"sid":       newID(),
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	maps.Copy(claims, i.users[subject].Profile)
+	maps.Copy(claims, i.Profile(subject))
 	return Token{Header: map[string]any{"typ": "JWT"}, Claims: claims}
 }
 
