@@ -58,8 +58,8 @@ type Token struct {
 // Absent is the value of a header that signing must not put in.
 type Absent struct{}
 
-// texts returns the header and the payload, to be signed with a key.
-func (t Token) texts(key *Key) (header, payload string, err error) {
+// Texts returns the header and the payload, to be signed with a key.
+func (t Token) Texts(key *Key) (header, payload string, err error) {
 	members := map[string]any{"alg": key.algorithm, "kid": key.ID()}
 	maps.Copy(members, t.Header)
 	maps.DeleteFunc(members, func(_ string, value any) bool { return value == any(Absent{}) })

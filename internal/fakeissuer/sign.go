@@ -98,6 +98,9 @@ func giveBack(keys []*Key) {
 // ID returns the key ID under which the key is published.
 func (k *Key) ID() string { return k.public.KeyID() }
 
+// Algorithm returns the algorithm that the key is for.
+func (k *Key) Algorithm() string { return k.algorithm }
+
 // Private returns the private key.
 func (k *Key) Private() crypto.Signer { return k.private }
 
@@ -122,7 +125,7 @@ func (k *Key) Sign(algorithm string, input []byte) ([]byte, error) {
 
 // sign returns the token in compact form.
 func (k *Key) sign(t Token) (string, error) {
-	header, payload, err := t.texts(k)
+	header, payload, err := t.Texts(k)
 	if err != nil {
 		return "", err
 	}

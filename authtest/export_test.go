@@ -1,0 +1,22 @@
+package authtest
+
+import "testing"
+
+// An Outcome is what came of an attack: "" for a Failure means that the API stands.
+type Outcome struct{ Name, Skipped, Failure string }
+
+// Outcomes is [Issuer.Suite] without its subtests, so that tests can look at
+// failures.
+func (i *Issuer) Outcomes(t *testing.T, target Target) []Outcome {
+	t.Helper()
+	s := newSuite(t, i, target)
+	var all []Outcome
+	for _, a := range s.attacks() {
+		o := Outcome{Name: a.name, Skipped: a.skip}
+		if a.skip == "" {
+			o.Failure = s.try(t.Context(), a)
+		}
+		all = append(all, o)
+	}
+	return all
+}

@@ -1,0 +1,351 @@
+package authtest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/internal/fakeissuer"
+	"github.com/bearerguard/bearerguard/middleware"
+)
+
+// A Target is what [Issuer.Suite] attacks: one route of an API. The first four
+// fields are what most routes need.
+type Target struct {
+	// Handler returns the API as production makes it, but with this validator. It
+	// is called several times: an API that has just started knows no keys.
+	Handler func(middleware.Validator) http.Handler
+
+	// Request is a request to the route, without credentials, that the API answers
+	// well. Each attack sends a copy; its body is read once and kept.
+	Request *http.Request
+
+	// Audience is the API's identifier.
+	Audience string
+
+	// Scope has the scopes that the route needs, all of them and no others. With
+	// none, the route is one for any access token.
+	Scope []string
+
+	// Token is what a good token must say besides, for routes that ask for more
+	// than scopes.
+	Token []TokenOption
+
+	// Config is what production's validator sets beyond issuer, audience and keys,
+	// such as its Profile; the suite puts its own in the place of these three. If
+	// it names algorithms, good tokens are signed with the first.
+	Config claims.Config
+
+	// Status is what the route answers to a good token. Zero means any status
+	// below 400.
+	Status int
+
+	// Except has attacks that are left out, each with the reason: the names are
+	// those of the subtests. It is for what an API permits on purpose, such as
+	// tokens in the query.
+	Except map[string]string
+}
+
+// Suite attacks a route of an API, in some hundred ways, and shows that it stands:
+// each attack is a subtest. A good token must be let in, in every shape that honest
+// authorization servers give it; and everything else refused as RFC 6750 has it,
+// with a challenge, without an echo of what was sent, and without asking the
+// servers that an attacker names.
+//
+//	issuer := authtest.NewIssuer(t)
+//	issuer.Suite(t, authtest.Target{
+//		Handler:  func(v middleware.Validator) http.Handler { return NewAPI(middleware.New(v)) },
+//		Request:  httptest.NewRequest("GET", "/patients", nil),
+//		Audience: "https://example.com/health-api",
+//		Scope:    []string{"read:patients"},
+//	})
+//
+// A failure says what was sent, what came back, what should have, and why that
+// matters. Run one attack alone with go test -run 'TestAPI/time/expired'.
+//
+// The suite listens on a port of this machine, for the attacker's server, and so
+// does not run in a testing/synctest bubble. It changes what the issuer serves, and
+// rotates its keys at the end: give it an issuer of its own.
+func (i *Issuer) Suite(t *testing.T, target Target) {
+	t.Helper()
+	s := newSuite(t, i, target)
+	for _, a := range s.attacks() {
+		t.Run(a.name, func(t *testing.T) {
+			if a.skip != "" {
+				t.Skip(a.skip)
+			}
+			if failure := s.try(t.Context(), a); failure != "" {
+				t.Error(failure)
+			}
+		})
+	}
+}
+
+// A suite is a target under attack.
+type suite struct {
+	issuer  *Issuer
+	target  Target
+	fail    func(format string, args ...any)
+	body    []byte // of the request
+	handler http.Handler
+
+	scopeClaims []string
+	algorithms  []string // those that are accepted; the first signs
+	key         *fakeissuer.Key
+	hidden      *fakeissuer.Key // in the key set, but for encryption
+	mallory     *mallory
+}
+
+// newSuite makes a target ready, and puts all back when the test ends.
+func newSuite(tb testing.TB, i *Issuer, target Target) *suite {
+	tb.Helper()
+	switch r := target.Request; {
+	case target.Handler == nil:
+		tb.Fatalf("authtest: Target.Handler is nil: give a function that returns your API")
+	case r == nil:
+		tb.Fatalf("authtest: Target.Request is nil: give httptest.NewRequest(method, path, nil)")
+	case r.Header.Get("Authorization") != "":
+		tb.Fatalf("authtest: Target.Request has an Authorization header: the suite puts one there")
+	case target.Audience == "":
+		tb.Fatalf("authtest: Target.Audience is empty: give the identifier of your API")
+	}
+	s := &suite{issuer: i, target: target, fail: tb.Fatalf}
+	if target.Request.Body != nil {
+		var err error
+		if s.body, err = io.ReadAll(target.Request.Body); err != nil {
+			tb.Fatalf("authtest: the body of Target.Request: %v", err)
+		}
+	}
+	s.scopeClaims, s.algorithms = target.Config.ScopeClaims, target.Config.Algorithms
+	if s.scopeClaims == nil {
+		s.scopeClaims = []string{"scope", "scp"}
+	}
+	if s.algorithms == nil {
+		s.algorithms = []string{fakeissuer.DefaultAlgorithm}
+	}
+	s.handler = s.newHandler() // fails for a configuration without algorithms
+
+	var err error
+	if s.key, err = i.core.Key(s.algorithms[0]); err != nil {
+		tb.Fatalf("authtest: %v", err)
+	}
+	if s.hidden, err = i.core.EncryptionKey(s.algorithms[0]); err != nil {
+		tb.Fatalf("authtest: %v", err)
+	}
+	s.mallory = newMallory(tb, s.algorithms[0])
+	i.SetKeySet(MixedKeySet)
+	tb.Cleanup(func() { i.SetKeySet(GoodKeySet) })
+	return s
+}
+
+// newHandler returns the API as it is when it has just started.
+func (s *suite) newHandler() http.Handler {
+	config := s.target.Config
+	ours := s.issuer.Config(s.target.Audience)
+	config.Issuer, config.Audience, config.Keys = ours.Issuer, ours.Audience, ours.Keys
+	validator, err := claims.NewValidator(config)
+	if err != nil {
+		s.fail("authtest: Target.Config: %v", err)
+	}
+	handler := s.target.Handler(validator)
+	if handler == nil {
+		s.fail("authtest: Target.Handler has returned nil")
+	}
+	return handler
+}
+
+// attacks returns all attacks, in the order in which they are made. The last ones
+// change the issuer's keys.
+func (s *suite) attacks() []attack {
+	all := slices.Concat(
+		s.goodTokens(), s.credentials(), s.encodings(), s.algorithmAttacks(), s.keys(), s.headers(), s.payloads(),
+		s.issuers(), s.audiences(), s.times(), s.kinds(), s.bindings(), s.scopes(), s.outages(), s.rotation(),
+	)
+	names := map[string]bool{}
+	for n := range all {
+		names[all[n].name] = true
+		if reason, left := s.target.Except[all[n].name]; left {
+			all[n].skip = "left out by Target.Except: " + reason
+		}
+	}
+	for name := range s.target.Except {
+		if !names[name] {
+			s.fail("authtest: Target.Except has %q, and there is no such attack", name)
+		}
+	}
+	return all
+}
+
+// An attack is one request that must be answered in a certain way. Good tokens are
+// attacks too: on those who refuse all.
+type attack struct {
+	name string // group/what
+	sent string // what is sent, in words
+	why  string // what happens where it is not answered as it should be
+	skip string // why it cannot be made here
+
+	// send puts credentials on a request, and returns the token among them, if
+	// there is one.
+	send func(*http.Request) (token string)
+	want want
+
+	// fresh has the attack made on an API that has just started, between these
+	// functions.
+	fresh  bool
+	before func(api http.Handler)
+	after  func()
+}
+
+// A want is how an attack should be answered.
+type want struct {
+	words    string
+	statuses []int  // any of these; none means that the request is let in
+	code     string // of the challenge: "" means any, and "-" none
+}
+
+var (
+	letIn       = want{words: "the route's own answer"}
+	refused     = want{"401, with error=\"invalid_token\" in the challenge", []int{401}, "invalid_token"}
+	rejected    = want{"400 or 401, with a challenge", []int{400, 401}, ""}
+	tooLarge    = want{"401, 400, 413 or 431", []int{400, 401, 413, 431}, ""}
+	anonymous   = want{"401, with a challenge without an error code", []int{401}, "-"}
+	forbidden   = want{"403, with error=\"insufficient_scope\" in the challenge", []int{403}, "insufficient_scope"}
+	unavailable = want{"503", []int{503}, ""}
+)
+
+// try makes an attack, and returns what is wrong with the answer, or "".
+func (s *suite) try(ctx context.Context, a attack) (failure string) {
+	if a.after != nil {
+		defer a.after()
+	}
+	handler := s.handler
+	if a.fresh {
+		handler = s.newHandler()
+	}
+	if a.before != nil {
+		a.before(handler)
+	}
+	r := s.request(ctx)
+	token := a.send(r)
+	contacts := s.contacts()
+	answer, panicked := serve(handler, r)
+	problems := s.look(a, token, answer)
+	if panicked != nil {
+		problems = []string{fmt.Sprintf("the handler panicked: %v", panicked)}
+	}
+	if asked := s.contacts()[len(contacts):]; len(asked) > 0 {
+		problems = append(problems, "a server that the attacker named was asked: "+strings.Join(asked, ", "))
+	}
+	if len(problems) == 0 {
+		return ""
+	}
+	return report(a, r, token, answer, problems)
+}
+
+// request returns a copy of the target's request.
+func (s *suite) request(ctx context.Context) *http.Request {
+	r := s.target.Request.Clone(ctx)
+	s.setBody(r, s.body)
+	return r
+}
+
+func (s *suite) setBody(r *http.Request, body []byte) {
+	r.Body, r.ContentLength = http.NoBody, int64(len(body))
+	if len(body) > 0 {
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+}
+
+// contacts returns what servers of the attacker's were asked so far.
+func (s *suite) contacts() []string {
+	return append(s.mallory.asked(), s.issuer.core.Strangers()...)
+}
+
+// serve has a handler answer, which may panic.
+func serve(handler http.Handler, r *http.Request) (answer *httptest.ResponseRecorder, panicked any) {
+	answer = httptest.NewRecorder()
+	defer func() { panicked = recover() }()
+	handler.ServeHTTP(answer, r)
+	return answer, nil
+}
+
+var (
+	bearerChallenge = regexp.MustCompile(`(?i)(?:^|,)\s*Bearer\s+[!#$%&'*+.^_\x60|~0-9A-Za-z-]+\s*=`)
+	challengeCode   = regexp.MustCompile(`(?i)(?:^|[\s,])error\s*=\s*"?([^",\s]*)`)
+)
+
+// look returns what is wrong with an answer.
+func (s *suite) look(a attack, token string, answer *httptest.ResponseRecorder) (problems []string) {
+	if len(a.want.statuses) == 0 {
+		if status := s.target.Status; answer.Code != status && (status != 0 || answer.Code >= 400) {
+			problems = append(problems, "a good token was not let in")
+		}
+		return problems
+	}
+	if !slices.Contains(a.want.statuses, answer.Code) {
+		problems = append(problems, fmt.Sprintf("the status is %d", answer.Code))
+	}
+	challenge := strings.Join(answer.Header().Values("WWW-Authenticate"), ", ")
+	switch answer.Code {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		if !bearerChallenge.MatchString(challenge) {
+			problems = append(problems, "there is no challenge WWW-Authenticate: Bearer with a parameter (RFC 6750 §3)")
+			break
+		}
+		code := "-"
+		if found := challengeCode.FindStringSubmatch(challenge); found != nil {
+			code = found[1]
+		}
+		if a.want.code != "" && code != a.want.code {
+			problems = append(problems, fmt.Sprintf("the challenge has the error code %q (RFC 6750 §3.1)", strings.TrimPrefix(code, "-")))
+		}
+	}
+	if echo := s.echo(token, answer); echo != "" {
+		problems = append(problems, fmt.Sprintf("the answer repeats what was sent: %q", echo))
+	}
+	return problems
+}
+
+// echo returns what an answer repeats of a token, or of what the attacker has
+// written into it.
+func (s *suite) echo(token string, answer *httptest.ResponseRecorder) string {
+	var text strings.Builder
+	_ = answer.Header().Write(&text) // a Builder takes everything
+	text.Write(answer.Body.Bytes())
+	reply := strings.ToLower(text.String())
+	for _, sent := range append(strings.Split(token, "."), attacker, s.mallory.server.URL) {
+		const meant = 6 // shorter texts are in an answer by chance
+		if len(sent) >= meant && strings.Contains(reply, strings.ToLower(sent)) {
+			return sent
+		}
+	}
+	return ""
+}
+
+// report says what is wrong, so that whoever reads it needs nothing else.
+func report(a attack, r *http.Request, token string, answer *httptest.ResponseRecorder, problems []string) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s: %s\n", a.name, strings.Join(problems, "; "))
+	fmt.Fprintf(&text, "  sent     %s %s with %s\n", r.Method, cmp.Or(r.URL.Path, r.URL.String()), a.sent)
+	for _, part := range describe(token) {
+		fmt.Fprintf(&text, "           %s\n", part)
+	}
+	fmt.Fprintf(&text, "  got      %d %s", answer.Code, http.StatusText(answer.Code))
+	if challenge := answer.Header().Values("WWW-Authenticate"); len(challenge) > 0 {
+		fmt.Fprintf(&text, ", WWW-Authenticate: %s", strings.Join(challenge, ", "))
+	}
+	if body := strings.TrimSpace(answer.Body.String()); body != "" {
+		fmt.Fprintf(&text, ", body %s", excerpt(body))
+	}
+	fmt.Fprintf(&text, "\n  want     %s\n  because  %s", a.want.words, a.why)
+	return text.String()
+}
