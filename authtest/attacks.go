@@ -16,10 +16,15 @@ import (
 )
 
 // options returns those of a good token of the target, and further ones.
-func (s *suite) options(further ...TokenOption) []TokenOption {
+func (s *suite) options(further []TokenOption) []TokenOption {
 	return slices.Concat([]TokenOption{
-		Subject(attacker), Algorithm(s.algorithms[0]), Audience(s.target.Audience), s.scope(s.target.Scope...),
+		Algorithm(s.algorithms[0]), Audience(s.target.Audience), s.scope(s.target.Scope...),
 	}, s.target.Token, further)
+}
+
+// hostile returns the same, of a token with texts of the attacker's.
+func (s *suite) hostile(further []TokenOption) []TokenOption {
+	return append([]TokenOption{Subject(attacker)}, s.options(further)...)
 }
 
 // scope sets scopes in a claim that the target looks at.
@@ -47,14 +52,15 @@ func (s *suite) scopeClaim(value any) TokenOption {
 	}}
 }
 
-// token returns a token of the target's issuer, good but for the options.
+// token returns a good token, except for what the options say.
 func (s *suite) token(options ...TokenOption) string {
-	return s.issuer.Token(s.options(options...)...)
+	return s.issuer.Token(s.options(options)...)
 }
 
-// texts returns the header and the payload of such a token.
+// texts returns the header and the payload of such a token, with texts of the
+// attacker's.
 func (s *suite) texts(options ...TokenOption) (header, payload string) {
-	header, payload, err := s.issuer.accessToken(s.options(options...)).Texts(s.key)
+	header, payload, err := s.issuer.accessToken(s.hostile(options)).Texts(s.key)
 	if err != nil {
 		s.fail("authtest: %v", err)
 	}
@@ -79,7 +85,7 @@ func (s *suite) good(name, sent, why string, options ...TokenOption) attack {
 // lie is a token that the issuer has signed, with something wrong in it.
 func (s *suite) lie(name, sent, why string, options ...TokenOption) attack {
 	return attack{name: name, sent: sent, why: why, want: refused,
-		send: bearer(func() string { return s.token(options...) })}
+		send: bearer(func() string { return s.issuer.Token(s.hostile(options)...) })}
 }
 
 // forge is a token that no issuer makes.
@@ -336,7 +342,7 @@ func (s *suite) algorithmAttacks() []attack {
 	}
 	hash, padding := s.siblings()
 	wrongKind := "ES256"
-	if own[0] == 'E' {
+	if strings.HasPrefix(own, "ES") {
 		wrongKind = "RS256"
 	}
 	return []attack{
