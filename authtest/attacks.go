@@ -144,10 +144,14 @@ func (s *suite) goodTokens() []attack {
 	for n, alias := range s.target.Config.AudienceAliases {
 		all = append(all, s.good(fmt.Sprintf("good/alias-%d", n+1), "a token for the API's alias "+alias, honest, Audience(alias)))
 	}
+	// Scopes tell some of these from ID Tokens, so that there are some in any case.
+	granted := s.scope(s.target.Scope...)
+	if len(s.target.Scope) == 0 {
+		granted = Scope("openid")
+	}
 	for _, shape := range []Shape{Auth0, Okta, EntraIDv1, EntraIDv2, Keycloak, Cognito} {
 		name, _ := shape.scope(nil)
-		all = append(all, s.good("good/"+shape.slug(), "an access token like those of "+shape.String(), honest,
-			Like(shape), s.scope(s.target.Scope...)).
+		all = append(all, s.good("good/"+shape.slug(), "an access token like those of "+shape.String(), honest, Like(shape), granted).
 			unless(s.target.Config.Profile == claims.RFC9068, "Target.Config.Profile is RFC9068").
 			unless(len(s.target.Scope) > 0 && !slices.Contains(s.scopeClaims, name), "the scopes are in "+name+", which Target.Config.ScopeClaims does not have"))
 	}

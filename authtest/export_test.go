@@ -7,7 +7,7 @@ type Outcome struct{ Name, Skipped, Failure string }
 
 // Outcomes is [Issuer.Suite] without its subtests, so that tests can look at
 // failures.
-func (i *Issuer) Outcomes(t *testing.T, target Target) []Outcome {
+func (i *Issuer) Outcomes(t testing.TB, target Target) []Outcome {
 	t.Helper()
 	s := newSuite(t, i, target)
 	var all []Outcome

@@ -26,6 +26,8 @@ const (
 
 	// EntraIDv1 and EntraIDv2 are the shapes of Microsoft Entra ID, by the version
 	// that the API's registration asks for; the tokens are of a user ("delegated").
+	// Such an access token always has scopes: without [Scope], one of v2 is taken
+	// for an ID Token.
 	EntraIDv1
 	EntraIDv2
 

@@ -1,26 +1,235 @@
 package authtest_test
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/bearerguard/bearerguard/authtest"
+	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/jwks"
 	"github.com/bearerguard/bearerguard/middleware"
+	"github.com/stretchr/testify/require"
 )
 
-// target is the API of the examples, under attack.
-func target(handler func(middleware.Validator) http.Handler) authtest.Target {
+// patients is the API of the examples as a target.
+func patients() authtest.Target {
 	return authtest.Target{
-		Handler:  handler,
+		Handler:  func(v middleware.Validator) http.Handler { return newAPI(middleware.New(v)) },
 		Request:  httptest.NewRequest("GET", "/patients", nil),
 		Audience: audience,
 		Scope:    []string{"read:patients"},
 	}
 }
 
-func guarded(v middleware.Validator) http.Handler { return newAPI(middleware.New(v)) }
+// with returns the target, changed.
+func with(change func(*authtest.Target)) authtest.Target {
+	changed := patients()
+	change(&changed)
+	return changed
+}
+
+func config(c claims.Config) authtest.Target {
+	return with(func(target *authtest.Target) { target.Config = c })
+}
 
 func TestAGuardedRouteStands(t *testing.T) {
-	authtest.NewIssuer(t).Suite(t, target(guarded))
+	authtest.NewIssuer(t).Suite(t, patients())
+}
+
+// orgs is a requirement that is not about scopes.
+type orgs string
+
+func (o orgs) Check(_ *http.Request, c *claims.Claims) error {
+	custom, err := claims.As[map[string]any](c)
+	if err == nil && custom["org_id"] != string(o) {
+		err = errors.New("another organization")
+	}
+	return err
+}
+
+func (o orgs) String() string { return "organization " + string(o) }
+
+// Whatever a correct API is configured to do, the suite finds nothing, and leaves
+// out only what makes no sense there.
+func TestGuardedRoutesOfManyKindsStand(t *testing.T) {
+	formless := []string{"credentials/form", "credentials/form-and-bad-header"}
+	rsa := []string{"algorithm/another-hash", "algorithm/another-padding"}
+	unpadded := []string{"encoding/padding-at-the-end", "encoding/stray-bits"}
+	var shapes, scopes []string
+	for _, name := range names(t) {
+		if slices.Contains([]string{"good/Auth0", "good/Okta", "good/Entra-ID-v1", "good/Entra-ID-v2", "good/Keycloak", "good/Cognito"}, name) {
+			shapes = append(shapes, name)
+		}
+		if strings.HasPrefix(name, "scope/") || strings.HasPrefix(name, "good/scopes-") {
+			scopes = append(scopes, name)
+		}
+	}
+	guard := func(protect func(*middleware.Guard) func(http.Handler) http.Handler, h http.HandlerFunc) func(middleware.Validator) http.Handler {
+		return func(v middleware.Validator) http.Handler { return protect(middleware.New(v))(h) }
+	}
+	ok := func(http.ResponseWriter, *http.Request) {}
+	tests := []struct {
+		name    string
+		target  authtest.Target
+		skipped []string
+	}{
+		{"the default", patients(), formless},
+		{"the profile of RFC 9068", config(claims.Config{Profile: claims.RFC9068}), slices.Concat(formless, shapes)},
+		{"no leeway", config(claims.Config{Leeway: claims.NoLeeway}), formless},
+		{"production's own configuration", config(claims.Config{Issuer: "https://my-domain.auth0.com/", Audience: "ignored"}), formless},
+		{"aliases", config(claims.Config{AudienceAliases: []string{audience + "/", "https://old.example/"}}), append([]string{"audience/slash"}, formless...)},
+		{"permissions", config(claims.Config{ScopeClaims: []string{"permissions"}}), slices.Concat(formless, shapes)},
+		{"scope and permissions", config(claims.Config{ScopeClaims: []string{"scope", "permissions"}}),
+			append([]string{"good/Okta", "good/Entra-ID-v1", "good/Entra-ID-v2"}, formless...)},
+		{"PS256", config(claims.Config{Algorithms: []string{"PS256"}}), formless},
+		{"ES256", config(claims.Config{Algorithms: []string{"ES256", "RS256"}}), slices.Concat(formless, rsa)},
+		{"ES384", config(claims.Config{Algorithms: []string{"ES384"}}), slices.Concat(formless, rsa, unpadded)},
+		{"EdDSA", config(claims.Config{Algorithms: []string{"EdDSA"}}), slices.Concat(formless, rsa)},
+		{"all algorithms", config(claims.Config{Algorithms: jwks.Algorithms()}), slices.Concat(formless, rsa, []string{"algorithm/renamed"})},
+		{"any access token", with(func(target *authtest.Target) {
+			target.Handler, target.Scope = guard(func(g *middleware.Guard) func(http.Handler) http.Handler { return g.Handler }, ok), nil
+		}), slices.Concat(formless, scopes)},
+		{"another requirement", with(func(target *authtest.Target) {
+			target.Handler = guard(func(g *middleware.Guard) func(http.Handler) http.Handler {
+				return func(h http.Handler) http.Handler {
+					return g.RequireScope("read:patients")(g.Require(orgs("org-1"))(h))
+				}
+			}, ok)
+			target.Token = []authtest.TokenOption{authtest.Claim("org_id", "org-1"), authtest.Subject("ada"), authtest.Like(authtest.Okta)}
+		}), formless},
+		{"a status of its own", with(func(target *authtest.Target) {
+			target.Handler = guard(func(g *middleware.Guard) func(http.Handler) http.Handler { return g.RequireScope("read:patients") },
+				func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+			target.Status = http.StatusNotFound
+		}), formless},
+		{"a body that is needed", with(func(target *authtest.Target) {
+			target.Handler = guard(func(g *middleware.Guard) func(http.Handler) http.Handler { return g.RequireScope("read:patients") },
+				func(w http.ResponseWriter, r *http.Request) {
+					if body, err := io.ReadAll(r.Body); err != nil || string(body) != "Ada" || r.ContentLength != 3 {
+						w.WriteHeader(http.StatusBadRequest)
+					}
+				})
+			target.Request = httptest.NewRequest("PUT", "/patients?q=1", iotest.OneByteReader(strings.NewReader("Ada")))
+		}), nil},
+		{"an exception", with(func(target *authtest.Target) {
+			target.Except = map[string]string{"time/expired": "this API is for historians"}
+		}), append([]string{"time/expired"}, formless...)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var skipped []string
+			for _, outcome := range authtest.NewIssuer(t).Outcomes(t, tt.target) {
+				require.Empty(t, outcome.Failure)
+				if outcome.Skipped != "" {
+					skipped = append(skipped, outcome.Name)
+				}
+			}
+			require.ElementsMatch(t, tt.skipped, skipped)
+		})
+	}
+}
+
+// names returns the names of all attacks on the API of the examples.
+func names(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	for _, outcome := range authtest.NewIssuer(t).Outcomes(t, patients()) {
+		require.NotContains(t, all, outcome.Name)
+		require.Regexp(t, `^[a-z]+/[A-Za-z0-9'-]+$`, outcome.Name, "a subtest is called the same")
+		all = append(all, outcome.Name)
+	}
+	return all
+}
+
+func TestASuiteWorksWithAnIssuerOnASocket(t *testing.T) {
+	issuer, err := authtest.Start("127.0.0.1:0")
+	require.NoError(t, err)
+	defer issuer.Close()
+	for _, outcome := range issuer.Outcomes(t, patients()) {
+		require.Empty(t, outcome.Failure)
+	}
+}
+
+// After a suite, the issuer serves what it served before.
+func TestASuiteLeavesTheIssuerAsItWas(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	t.Run("suite", func(t *testing.T) { issuer.Suite(t, patients()) })
+	response, err := issuer.HTTPClient().Get(issuer.KeySetURL())
+	require.NoError(t, err)
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.NotContains(t, string(body), "odd")
+	_, err = issuer.Validator(audience).Validate(t.Context(), issuer.Token())
+	require.NoError(t, err)
+}
+
+func TestAFailureSaysWhatWasSentWhatCameAndWhy(t *testing.T) {
+	open := with(func(target *authtest.Target) {
+		target.Handler = func(middleware.Validator) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.Contains(r.Header.Get("Authorization"), "Basic") {
+					panic("no such scheme")
+				}
+				_, _ = io.WriteString(w, "patients\nof all")
+			})
+		}
+	})
+	failures := map[string]string{}
+	for _, outcome := range authtest.NewIssuer(t).Outcomes(t, open) {
+		failures[outcome.Name] = outcome.Failure
+	}
+	require.Empty(t, failures["good/access-token"])
+	require.Equal(t, `credentials/none: the status is 200
+  sent     GET /patients with no credentials
+  got      200 OK, body "patients\nof all"
+  want     401, with a challenge without an error code
+  because  whoever sends nothing would be let in`, failures["credentials/none"])
+	require.Contains(t, failures["credentials/basic"], "credentials/basic: the handler panicked: no such scheme\n")
+	require.Regexp(t, `(?s)^time/without-expiry: the status is 200
+  sent     GET /patients with a token without exp
+           header   \{"alg":"RS256","kid":"[\w-]+","typ":"at\+jwt"\}
+           payload  \{"aud":"https://example.com/health-api","client_id":"client-1","iat":\d+,"iss":"https://issuer-\d+.test/","jti":"\w+","scope":"read:patients","sub":"mallory"\}
+  got      200 OK, body .*
+  want     401, with error="invalid_token" in the challenge
+  because  a token that was stolen once would be good for ever \(RFC 7519 §4.1.4\)$`, failures["time/without-expiry"])
+	require.Contains(t, failures["encoding/opaque"], "\n           token    mallory")
+	require.Less(t, len(failures["encoding/too-large"]), 3000)
+	require.Contains(t, failures["payload/not-UTF-8"], `\xff`)
+}
+
+func TestAMistakeInATargetFailsTheTestAndSaysWhatToDo(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*authtest.Target)
+		want   string
+	}{
+		{"no handler", func(target *authtest.Target) { target.Handler = nil }, "Target.Handler is nil"},
+		{"no handler made", func(target *authtest.Target) {
+			target.Handler = func(middleware.Validator) http.Handler { return nil }
+		}, "Target.Handler has returned nil"},
+		{"no request", func(target *authtest.Target) { target.Request = nil }, "Target.Request is nil"},
+		{"a request with a token", func(target *authtest.Target) { target.Request.Header.Set("Authorization", "Bearer x") }, "Target.Request has an Authorization header"},
+		{"a body that cannot be read", func(target *authtest.Target) {
+			target.Request.Body = io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF))
+		}, "the body of Target.Request"},
+		{"no audience", func(target *authtest.Target) { target.Audience = "" }, "Target.Audience is empty"},
+		{"an unknown exception", func(target *authtest.Target) { target.Except = map[string]string{"time/flies": ""} }, "there is no such attack"},
+		{"a wrong configuration", func(target *authtest.Target) { target.Config.Algorithms = []string{"HS256"} }, "Target.Config: "},
+		{"no algorithm", func(target *authtest.Target) { target.Config.Algorithms = []string{} }, "Target.Config: "},
+		{"no claims with scopes", func(target *authtest.Target) { target.Config.ScopeClaims = []string{} }, "Target.Config: "},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &failure{TB: t}
+			issuer := authtest.NewIssuer(t)
+			require.PanicsWithValue(t, f, func() { issuer.Outcomes(f, with(tt.change)) })
+			require.Contains(t, f.message, tt.want)
+		})
+	}
 }
