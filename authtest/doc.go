@@ -21,6 +21,37 @@
 //	issuer.Authorize(request, authtest.Audience("another"))    // 401
 //	request.Header.Set("Authorization", "Bearer "+issuer.IDToken()) // 401
 //
+// # Prove an API
+//
+// [Issuer.Suite] does that for everything that a route must refuse: forged and
+// confused algorithms, keys and kids, headers, encodings, issuers, audiences,
+// times, scopes, ID Tokens of each provider, bound tokens, credentials in wrong
+// places; and it demands that good tokens get in.
+//
+//	func TestPatientsStand(t *testing.T) {
+//		authtest.NewIssuer(t).Suite(t, authtest.Target{
+//			Handler:  func(v middleware.Validator) http.Handler { return NewAPI(middleware.New(v)) },
+//			Request:  httptest.NewRequest("GET", "/patients", nil),
+//			Audience: "https://example.com/health-api",
+//			Scope:    []string{"read:patients"},
+//		})
+//	}
+//
+// # What tokens say
+//
+// There is an option for each registered claim and header, [Claim] and [Header] for
+// all others, and [RawHeader] and [RawPayload] for texts that no honest issuer
+// signs. [Like] gives tokens the shape that a provider gives them. For a handler
+// that is tested alone, without its guard, [Claims] makes what claims.FromContext
+// finds.
+//
+// # What goes wrong
+//
+// The issuer can change its keys in each of the ways in which that happens
+// ([Issuer.Rotate], [Issuer.AnnounceKey], [Issuer.RotateUnpublished]), be down, slow
+// or silent ([Issuer.SetDown], [Issuer.SetDelay], [Issuer.Hang]), and serve key sets
+// that are empty or broken ([Issuer.SetKeySet]); and it counts what it is asked.
+//
 // An [Issuer] of [NewIssuer] is in memory and lives as long as the test; it
 // works inside a testing/synctest bubble, where tokens expire by the bubble's
 // clock. One of [Start] listens on a port of this machine, for programs.

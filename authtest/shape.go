@@ -24,11 +24,12 @@ const (
 	// Okta is the shape of a custom authorization server of Okta.
 	Okta
 
-	// EntraIDv1 and EntraIDv2 are the shapes of Microsoft Entra ID, by the version
-	// that the API's registration asks for; the tokens are of a user ("delegated").
-	// Such an access token always has scopes: without [Scope], one of v2 is taken
-	// for an ID Token.
+	// EntraIDv1 is the shape of Microsoft Entra ID where the API's registration asks
+	// for version 1, for the tokens of a user ("delegated").
 	EntraIDv1
+
+	// EntraIDv2 is the same for version 2. Its access tokens for users always have
+	// scopes: without [Scope], one is taken for an ID Token.
 	EntraIDv2
 
 	// Keycloak is the shape of Keycloak's tokens for users.

@@ -32,15 +32,11 @@ var mayImport = map[string][]string{
 	"claims":               {"scope", "jwks", "internal/jws", "internal/strictjson", "internal/plain"},
 	"middleware":           {"scope", "claims"},
 	"internal/fakeissuer":  {},
-	"authtest":             {"claims", "jwks", "internal/fakeissuer"},
+	"authtest":             {"claims", "jwks", "internal/fakeissuer", "middleware"},
 	"internal/adaptertest": {"scope", "claims", "middleware", "authtest"},
 	"internal/house":       {},
 	"internal/plain":       {},
 	"cmd/bearerguard":      {"cmd/bearerguard/internal/command"},
-	"cmd/bearerguard/internal/command": {
-		"scope", "jwks", "claims", "middleware",
-		"internal/discovery", "internal/fakeissuer", "internal/fetch", "internal/jws", "internal/plain", "internal/strictjson",
-	},
 }
 
 // mayImportTesting has the rooms that are made for tests: what imports testing
