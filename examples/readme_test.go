@@ -116,6 +116,15 @@ func TestPatients(t *testing.T) {
 	require.Equal(t, 200, w.Code)
 }
 
+func TestPatientsStand(t *testing.T) {
+	authtest.NewIssuer(t).Suite(t, authtest.Target{
+		Handler:  func(v middleware.Validator) http.Handler { return newAPI(middleware.New(v)) },
+		Request:  httptest.NewRequest("GET", "/patients", nil),
+		Audience: "https://example.com/health-api",
+		Scope:    []string{"read:patients"},
+	})
+}
+
 func TestTheRoutesOfTheREADMEAreGuarded(t *testing.T) {
 	gin.SetMode(gin.TestMode)
 	issuer := authtest.NewIssuer(t)
@@ -222,7 +231,7 @@ func TestTheCodeOfTheREADMEIsCompiled(t *testing.T) {
 		compiled[normal(line)] = true
 	}
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(readme, -1)
-	require.Len(t, blocks, 9)
+	require.Len(t, blocks, 10)
 	for _, block := range blocks {
 		for line := range strings.Lines(string(block[1])) {
 			require.True(t, compiled[normal(line)], "%q is not compiled", line)

@@ -37,6 +37,10 @@ var mayImport = map[string][]string{
 	"internal/house":       {},
 	"internal/plain":       {},
 	"cmd/bearerguard":      {"cmd/bearerguard/internal/command"},
+	"cmd/bearerguard/internal/command": {
+		"scope", "jwks", "claims", "middleware",
+		"internal/discovery", "internal/fakeissuer", "internal/fetch", "internal/jws", "internal/plain", "internal/strictjson",
+	},
 }
 
 // mayImportTesting has the rooms that are made for tests: what imports testing
