@@ -208,17 +208,6 @@ func (i *Issuer) KeyFetches() int { return i.count(keySetPath) }
 // not.
 func (i *Issuer) DiscoveryFetches() int { return i.count(".well-known/openid-configuration") }
 
-// Requests returns how often the issuer was asked for anything.
-func (i *Issuer) Requests() int {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	total := 0
-	for _, count := range i.requests {
-		total += count
-	}
-	return total
-}
-
 // Strangers returns what the client was asked for of others than the issuer.
 func (i *Issuer) Strangers() []string {
 	i.mu.Lock()
