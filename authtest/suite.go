@@ -55,8 +55,8 @@ type Target struct {
 	Except map[string]string
 }
 
-// Suite attacks a route of an API, in some hundred ways, and shows that it stands:
-// each attack is a subtest. A good token must be let in, in every shape that honest
+// Suite attacks a route of an API in some 150 ways, and shows that it stands: each
+// attack is a subtest. A good token must be let in, in every shape that honest
 // authorization servers give it; and everything else refused as RFC 6750 has it,
 // with a challenge, without an echo of what was sent, and without asking the
 // servers that an attacker names.
@@ -236,13 +236,14 @@ func (s *suite) try(ctx context.Context, a attack) (failure string) {
 	}
 	r := s.request(ctx)
 	token := a.send(r)
-	contacts := s.contacts()
+	servers, clients := s.contacts()
 	answer, panicked := serve(handler, r)
 	problems := s.look(a, token, answer)
 	if panicked != nil {
 		problems = []string{fmt.Sprintf("the handler panicked: %v", panicked)}
 	}
-	if asked := s.contacts()[len(contacts):]; len(asked) > 0 {
+	serversNow, clientsNow := s.contacts()
+	if asked := append(serversNow[len(servers):], clientsNow[len(clients):]...); len(asked) > 0 {
 		problems = append(problems, "a server that the attacker named was asked: "+strings.Join(asked, ", "))
 	}
 	if len(problems) == 0 {
@@ -265,9 +266,10 @@ func (s *suite) setBody(r *http.Request, body []byte) {
 	}
 }
 
-// contacts returns what servers of the attacker's were asked so far.
-func (s *suite) contacts() []string {
-	return append(s.mallory.asked(), s.issuer.core.Strangers()...)
+// contacts returns what the attacker's server was asked so far, and what the
+// client that is for the issuer was asked of others.
+func (s *suite) contacts() (servers, clients []string) {
+	return s.mallory.asked(), s.issuer.core.Strangers()
 }
 
 // serve has a handler answer, which may panic.

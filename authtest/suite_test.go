@@ -25,7 +25,7 @@ func patients() authtest.Target {
 		Request:  httptest.NewRequest("GET", "/patients", nil),
 		Audience: audience,
 		Scope:    []string{"read:patients"},
-		Config:   claims.Config{Algorithms: []string{"EdDSA"}},
+		Config:   claims.Config{Algorithms: []string{"ES256"}},
 	}
 }
 
@@ -38,7 +38,7 @@ func with(change func(*authtest.Target)) authtest.Target {
 
 func config(c claims.Config) authtest.Target {
 	if c.Algorithms == nil {
-		c.Algorithms = []string{"EdDSA"}
+		c.Algorithms = []string{"ES256"}
 	}
 	return with(func(target *authtest.Target) { target.Config = c })
 }
@@ -90,7 +90,7 @@ func TestGuardedRoutesOfManyKindsStand(t *testing.T) {
 			append([]string{"good/Okta", "good/Entra-ID-v1", "good/Entra-ID-v2"}, usual...)},
 		{"RS256", config(claims.Config{Algorithms: []string{"RS256"}}), usual[:2]},
 		{"PS256", config(claims.Config{Algorithms: []string{"PS256"}}), usual[:2]},
-		{"ES256", config(claims.Config{Algorithms: []string{"ES256", "RS256"}}), usual},
+		{"EdDSA", config(claims.Config{Algorithms: []string{"EdDSA", "RS256"}}), usual},
 		{"ES384", config(claims.Config{Algorithms: []string{"ES384"}}), slices.Concat(usual, unpadded)},
 		{"all algorithms", config(claims.Config{Algorithms: jwks.Algorithms()}), slices.Concat(usual, []string{"algorithm/renamed"})},
 		{"any access token", with(func(target *authtest.Target) {
@@ -194,7 +194,7 @@ func TestAFailureSaysWhatWasSentWhatCameAndWhy(t *testing.T) {
 	require.Contains(t, failures["credentials/basic"], "credentials/basic: the handler panicked: no such scheme\n")
 	require.Regexp(t, `(?s)^time/without-expiry: the status is 200
   sent     GET /patients with a token without exp
-           header   \{"alg":"EdDSA","kid":"[\w-]+","typ":"at\+jwt"\}
+           header   \{"alg":"ES256","kid":"[\w-]+","typ":"at\+jwt"\}
            payload  \{"aud":"https://example.com/health-api","client_id":"client-1","iat":\d+,"iss":"https://issuer-\d+.test/","jti":"\w+","scope":"read:patients","sub":"mallory"\}
   got      200 OK, body .*
   want     401, with error="invalid_token" in the challenge

@@ -106,7 +106,7 @@ type contextKey struct{}
 
 // NewContext returns a context that carries c to [FromContext]. A guard of package
 // middleware does this; others need it to test a handler alone. (For a handler
-// that uses [As], let a validator of package authtest make the claims.) It does
+// that uses [As], Claims of package authtest makes them of a real token.) It does
 // not open a guarded route: a guard believes only what it has verified itself.
 func NewContext(ctx context.Context, c *Claims) context.Context {
 	return context.WithValue(ctx, contextKey{}, c)

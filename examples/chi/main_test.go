@@ -45,3 +45,17 @@ func TestAPI(t *testing.T) {
 		})
 	}
 }
+
+// What the table above cannot have: some 150 ways of being wrong, on each route.
+func TestTheAPIStands(t *testing.T) {
+	for path, scopes := range map[string][]string{"/me": nil, "/patients": {"read:patients"}} {
+		t.Run(path, func(t *testing.T) {
+			authtest.NewIssuer(t).Suite(t, authtest.Target{
+				Handler:  newAPI,
+				Request:  httptest.NewRequest("GET", path, nil),
+				Audience: "https://example.com/health-api",
+				Scope:    scopes,
+			})
+		})
+	}
+}
