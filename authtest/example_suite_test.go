@@ -9,7 +9,8 @@ import (
 	"github.com/bearerguard/bearerguard/middleware"
 )
 
-func TestPatientsStand(t *testing.T) {
+// In a test file, this is TestPatients, and go test runs it.
+func testPatients(t *testing.T) {
 	authtest.NewIssuer(t).Suite(t, authtest.Target{
 		Handler:  func(v middleware.Validator) http.Handler { return newAPI(middleware.New(v)) },
 		Request:  httptest.NewRequest("GET", "/patients", nil),
@@ -20,5 +21,5 @@ func TestPatientsStand(t *testing.T) {
 
 // How do I prove my API? By a test of five lines, each attack of which is a subtest.
 func ExampleIssuer_Suite() {
-	_ = TestPatientsStand // go test -run TestPatientsStand
+	_ = []testing.InternalTest{{Name: "TestPatients", F: testPatients}}
 }

@@ -226,10 +226,14 @@ var mutations = []mutation{
 		url, has := header["jku"].(string)
 		return has && l.verifiedBy(s, keySetAt(l.client, url)...)
 	}), "key/jku"},
-	{"that no address in a token is asked", believe(func(l lab, _ sent, header object) bool { return len(l.fetch(header["jku"])) < 0 }), "key/jku"},
+	{"that no address in a token is asked", believe(func(l lab, _ sent, header object) bool {
+		l.fetch(header["jku"])
+		return false
+	}), "key/jku"},
 	{"that no address in a token is asked, by the client for the issuer", believe(func(l lab, _ sent, header object) bool {
 		l.client = l.issuer.HTTPClient()
-		return len(l.fetch(header["x5u"])) < 0
+		l.fetch(header["x5u"])
+		return false
 	}), "key/x5u"},
 	{"whose certificate x5u is", believe(func(l lab, s sent, header object) bool {
 		der := l.fetch(header["x5u"])

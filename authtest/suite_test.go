@@ -43,6 +43,8 @@ func config(c claims.Config) authtest.Target {
 	return with(func(target *authtest.Target) { target.Config = c })
 }
 
+func TestThePatientsOfTheExampleStand(t *testing.T) { testPatients(t) }
+
 // orgs is a requirement that is not about scopes.
 type orgs string
 
@@ -103,6 +105,17 @@ func TestGuardedRoutesOfManyKindsStand(t *testing.T) {
 				}
 			}, ok)
 			target.Token = []authtest.TokenOption{authtest.Claim("org_id", "org-1"), authtest.Subject("ada"), authtest.Like(authtest.Okta)}
+		}), usual},
+		{"a route of Entra ID v2", with(func(target *authtest.Target) {
+			target.Token = []authtest.TokenOption{authtest.Like(authtest.EntraIDv2)}
+		}), append([]string{"scope/none", "scope/empty", "scope/in-other-claims"}, usual...)},
+		{"names without letters", with(func(target *authtest.Target) {
+			target.Handler = guard(func(g *middleware.Guard) func(http.Handler) http.Handler { return g.RequireScope("7") }, ok)
+			target.Audience, target.Scope = "7", []string{"7"}
+		}), append([]string{"audience/in-other-case", "audience/shorter", "scope/in-other-case"}, usual...)},
+		{"the scope openid", with(func(target *authtest.Target) {
+			target.Handler = guard(func(g *middleware.Guard) func(http.Handler) http.Handler { return g.RequireScope("openid") }, ok)
+			target.Scope = []string{"openid"}
 		}), usual},
 		{"a status of its own", with(func(target *authtest.Target) {
 			target.Handler = guard(func(g *middleware.Guard) func(http.Handler) http.Handler { return g.RequireScope("read:patients") },
