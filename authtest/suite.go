@@ -311,6 +311,9 @@ func (s *suite) look(a attack, token string, answer *httptest.ResponseRecorder) 
 			problems = append(problems, fmt.Sprintf("the challenge has the error code %q (RFC 6750 §3.1)", strings.TrimPrefix(code, "-")))
 		}
 	}
+	if answer.Code < 400 {
+		return problems // whoever is let in may be told who he is
+	}
 	if echo := s.echo(token, answer); echo != "" {
 		problems = append(problems, fmt.Sprintf("the answer repeats what was sent: %q", echo))
 	}
