@@ -493,7 +493,7 @@ var mutations = []mutation{
 		if answer.Code == http.StatusUnauthorized {
 			answer.Code = http.StatusForbidden
 		}
-	}), "credentials/* !credentials/nothing-after-bearer !credentials/two-words !credentials/list !credentials/quoted !credentials/two-headers-good-first !credentials/two-headers-good-last encoding/* !encoding/padding-inside !encoding/line-break !encoding/json-serialization algorithm/* key/* header/* payload/* issuer/* audience/* time/* kind/* binding/*"},
+	}), "credentials/* !credentials/tab !credentials/nothing-after-bearer !credentials/two-words !credentials/list !credentials/quoted !credentials/two-headers-good-first !credentials/two-headers-good-last encoding/* !encoding/padding-inside !encoding/line-break !encoding/json-serialization algorithm/* key/* header/* payload/* issuer/* audience/* time/* kind/* binding/*"},
 	{"that tokens are not repeated", onAnswer(func(r *http.Request, answer *httptest.ResponseRecorder) {
 		if answer.Code != http.StatusOK {
 			fmt.Fprintf(answer.Body, "what is wrong with %s?", r.Header.Get("Authorization"))

@@ -189,7 +189,7 @@ func (s *server) handler(requests *requestLog) http.Handler {
 		token.Claims["scope"] = strings.Join(s.scopes, " ")
 		return token
 	}))
-	mux.HandleFunc("GET /dev/id-token", s.serveToken(func() fakeissuer.Token { return s.fake.IDToken(clientID) }))
+	mux.HandleFunc("GET /dev/id-token", s.serveToken(func() fakeissuer.Token { return s.fake.IDToken(clientID, "user-1") }))
 	return requests.note(s.onlyToThisMachine(s.onlyFromOrigins(mux)))
 }
 
