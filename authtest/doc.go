@@ -37,6 +37,11 @@
 //		})
 //	}
 //
+// [Issuer.Routes] tests all routes of an API at once: that each asks for what its
+// policy says, and that none was forgotten.
+//
+//	issuer.Routes(t, r, chiguard.Routes(r))
+//
 // # What tokens say
 //
 // There is an option for each registered claim and header, [Claim] and [Header] for

@@ -1,6 +1,12 @@
 package authtest
 
-import "testing"
+import (
+	"context"
+	"net/http"
+	"testing"
+
+	"github.com/bearerguard/bearerguard/middleware"
+)
 
 // An Outcome is what came of an attack: "" for a Failure means that the API stands.
 type Outcome struct{ Name, Skipped, Failure string }
@@ -20,3 +26,11 @@ func (i *Issuer) Outcomes(t testing.TB, target Target) []Outcome {
 	}
 	return all
 }
+
+// TryRoute is what [Issuer.Routes] says of one route.
+func (i *Issuer) TryRoute(ctx context.Context, api http.Handler, route middleware.Route) string {
+	return i.tryRoute(ctx, api, route)
+}
+
+// Fill is how [Issuer.Routes] makes a path of a pattern.
+var Fill = fill

@@ -208,3 +208,22 @@ func TestTheMetadataAreOpenOnPurpose(t *testing.T) {
 	}
 	require.NotEmpty(t, chiguard.Routes(r))
 }
+
+// What the inventory says is what is enforced.
+func TestTheInventoryHolds(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	guard := middleware.New(issuer.Validator(audience))
+	never := func(http.ResponseWriter, *http.Request) { t.Error("the handler ran") }
+	r := chi.NewRouter()
+	r.Method("GET", "/health", middleware.Public(http.NotFoundHandler()))
+	r.With(guard.Handler).Get("/me", never)
+	r.Route("/orgs/{org}", func(r chi.Router) {
+		r.Use(guard.RequireScope("read:orgs"))
+		r.With(guard.RequireScope("write:orgs")).Put("/", never)
+		r.Get("/dates/{day:\\d{4}-\\d\\d-\\d\\d}", never)
+	})
+	r.With(guard.Optional).Get("/feed", never)
+	routes := chiguard.Routes(r)
+	require.Len(t, routes, 5)
+	issuer.Routes(t, r, routes)
+}

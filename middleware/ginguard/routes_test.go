@@ -173,3 +173,19 @@ func TestTheMetadataAreOpenOnPurpose(t *testing.T) {
 	require.Equal(t, 200, w.Code)
 	require.Contains(t, w.Body.String(), `"resource":"https://example.com/health-api"`)
 }
+
+// What the inventory says is what is enforced.
+func TestTheInventoryHolds(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	guard := middleware.New(issuer.Validator(audience))
+	never := func(*gin.Context) { t.Error("the handler ran") }
+	e := gin.New()
+	e.GET("/health", ginguard.Public(), func(*gin.Context) {})
+	e.GET("/me", ginguard.Handler(guard), never)
+	orgs := e.Group("/orgs/:org", ginguard.RequireScope(guard, "read:orgs"))
+	orgs.PUT("/", never)
+	orgs.GET("/files/*path", never)
+	routes := ginguard.Routes(e)
+	require.Len(t, routes, 4)
+	issuer.Routes(t, e, routes)
+}
