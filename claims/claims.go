@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/bearerguard/bearerguard/internal/contextkey"
 	"github.com/bearerguard/bearerguard/internal/strictjson"
 	"github.com/bearerguard/bearerguard/scope"
 )
@@ -72,8 +74,36 @@ type Claims struct {
 	// the key has none.
 	KeyID string
 
+	fromMemory bool
+
 	// The pointer keeps what fmt and slog print of Claims short.
 	payload *payload
+}
+
+// FromMemory reports whether the token's signature was verified for an earlier
+// request and remembered since, for logs and counters. See [WithMemory].
+func (c *Claims) FromMemory() bool { return c.fromMemory }
+
+// ownClaims are claims with room for their audience, which is short, so that it
+// takes no memory besides.
+type ownClaims struct {
+	Claims
+	audience [2]string
+}
+
+// clone returns claims of the caller's own.
+func (c *Claims) clone() *Claims {
+	own := &ownClaims{}
+	own.copy(c)
+	return &own.Claims
+}
+
+func (o *ownClaims) copy(c *Claims) {
+	o.Claims = *c
+	if c.Audience != nil {
+		o.Audience = append(o.audience[:0], c.Audience...)
+	}
+	o.AMR = slices.Clone(c.AMR)
 }
 
 // A payload is the claims set that a token carries, for [As].
@@ -102,19 +132,17 @@ func As[T any](c *Claims) (T, error) {
 	return decoded, nil
 }
 
-type contextKey struct{}
-
 // NewContext returns a context that carries c to [FromContext]. A guard of package
 // middleware does this; others need it to test a handler alone. (For a handler
 // that uses [As], Claims of package authtest makes them of a real token.) It does
 // not open a guarded route: a guard believes only what it has verified itself.
 func NewContext(ctx context.Context, c *Claims) context.Context {
-	return context.WithValue(ctx, contextKey{}, c)
+	return context.WithValue(ctx, contextkey.Claims{}, c)
 }
 
 // FromContext returns the claims of the access token that a request came with.
 // It reports false where the request did not pass a guard.
 func FromContext(ctx context.Context) (*Claims, bool) {
-	c, ok := ctx.Value(contextKey{}).(*Claims)
+	c, ok := ctx.Value(contextkey.Claims{}).(*Claims)
 	return c, ok && c != nil
 }

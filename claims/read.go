@@ -11,10 +11,16 @@ import (
 )
 
 // newClaims reads the registered claims of a claims set, and its scopes from the
-// claims of these names. One with another type
-// than RFC 7519 gives it is an error: whoever wrote it may be misunderstood.
+// claims of these names. One with another type than RFC 7519 gives it is an error:
+// whoever wrote it may be misunderstood.
 func newClaims(set strictjson.Object, scopeClaims []string) (*Claims, error) {
-	c := &Claims{payload: &payload{set}}
+	// One piece of memory for all of it.
+	own := &struct {
+		ownClaims
+		payload payload
+	}{payload: payload{set}}
+	c := &own.Claims
+	c.payload = &own.payload
 	texts := []struct {
 		name  string
 		value *string
@@ -46,7 +52,9 @@ func newClaims(set strictjson.Object, scopeClaims []string) (*Claims, error) {
 		}
 	}
 	if value, ok := set.Lookup("aud"); ok {
-		if c.Audience, ok = oneOrMore(value); !ok {
+		if text, one := value.Text(); one {
+			c.Audience = append(own.audience[:0], text)
+		} else if c.Audience, ok = value.Texts(); !ok {
 			return nil, wrongType("aud", value, "a string or an array of strings")
 		}
 	}
@@ -83,14 +91,6 @@ func numericDate(value strictjson.Value) (time.Time, bool) {
 	}
 	whole, fraction := math.Modf(seconds)
 	return time.Unix(int64(whole), int64(fraction*1e9)), true
-}
-
-// oneOrMore reads a string, or an array of strings.
-func oneOrMore(value strictjson.Value) ([]string, bool) {
-	if text, ok := value.Text(); ok {
-		return []string{text}, true
-	}
-	return value.Texts()
 }
 
 // clientID returns the client that a token was issued to, by whatever name its

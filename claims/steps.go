@@ -171,7 +171,7 @@ func (i *inspection) findKeys(ctx context.Context) error {
 
 // checkSignature is where the token starts to be believed.
 func (i *inspection) checkSignature(context.Context) error {
-	input := []byte(i.form.SigningInput)
+	input := view(i.form.SigningInput)
 	for _, key := range i.keys {
 		// A key is used with exactly one algorithm (RFC 8725 §3.1), also where
 		// somebody's own source forgot to look.

@@ -6,8 +6,8 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	_ "crypto/sha256" // the hashes that the algorithms name
-	_ "crypto/sha512"
+	"crypto/sha256"
+	_ "crypto/sha512" // the hashes that the algorithms name
 	"errors"
 	"fmt"
 	"maps"
@@ -136,6 +136,10 @@ func isEd25519(public crypto.PublicKey) bool {
 }
 
 func digest(hash crypto.Hash, input []byte) []byte {
+	if hash == crypto.SHA256 { // nearly always, and cheaper by an allocation
+		sum := sha256.Sum256(input)
+		return sum[:]
+	}
 	h := hash.New()
 	h.Write(input)
 	return h.Sum(nil)

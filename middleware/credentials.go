@@ -62,14 +62,22 @@ const (
 // cookie is no credential unless the guard was told to look there.
 func (g *Guard) credential(r *http.Request) (credential, *Error) {
 	token, refusal := headerToken(r.Header)
-	if refusal != nil && !errors.Is(refusal.Err, ErrNoToken) {
+	switch {
+	case refusal != nil && !refusal.isMissingToken():
 		return credential{}, refusal
+	case g.sources != (sources{}):
+		return g.onlyCredential(r, token)
+	case refusal == nil && !g.vetsSyntax && !isToken68(token):
+		refusal = invalidRequest(sayOneHeader, errNotOneToken)
 	}
-	if g.sources == (sources{}) {
-		return credential{token: token}, refusal
-	}
+	return credential{token: token}, refusal
+}
+
+// onlyCredential returns the one token of a request that may be in several places;
+// token is that of the header.
+func (g *Guard) onlyCredential(r *http.Request, token string) (credential, *Error) {
 	var found []credential
-	if refusal == nil {
+	if token != "" {
 		found = append(found, credential{token, inHeader})
 	}
 	if g.sources.query {
@@ -97,7 +105,7 @@ func (g *Guard) credential(r *http.Request) (credential, *Error) {
 	}
 	switch {
 	case len(found) == 0:
-		return credential{}, refusal
+		return credential{}, missingToken(errNoHeader)
 	case len(found) > 1: // RFC 6750 §2, §3.1
 		return credential{}, invalidRequest(sayOneWay, errTwoWays)
 	case !isToken68(found[0].token):
@@ -110,7 +118,8 @@ func (g *Guard) credential(r *http.Request) (credential, *Error) {
 	return found[0], nil
 }
 
-// headerToken returns the token in the Authorization header (RFC 6750 §2.1).
+// headerToken returns what stands for the token in the Authorization header
+// (RFC 6750 §2.1).
 func headerToken(header http.Header) (string, *Error) {
 	credentials := header.Values("Authorization")
 	switch {
@@ -129,7 +138,7 @@ func headerToken(header http.Header) (string, *Error) {
 		return "", missingToken(errOtherScheme)
 	}
 	token = strings.TrimLeft(token, " ")
-	if !isToken68(token) {
+	if token == "" {
 		return "", invalidRequest(sayOneHeader, errNotOneToken)
 	}
 	return token, nil

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -8,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/internal/contextkey"
 	"github.com/bearerguard/bearerguard/scope"
 )
 
@@ -27,6 +30,7 @@ var _ Validator = (*claims.Validator)(nil)
 // for concurrent use. Make one for each API, with [New].
 type Guard struct {
 	validator      Validator
+	vetsSyntax     bool // the validator lets no token in that is no b64token
 	realm          string
 	observers      []func(context.Context, Decision)
 	errorHandler   func(http.ResponseWriter, *http.Request, *Error)
@@ -46,6 +50,7 @@ func New(v Validator, options ...Option) *Guard {
 		panic("middleware: New was given a nil validator: look at the error of claims.NewValidator")
 	}
 	g := &Guard{validator: v, realm: "api", errorHandler: writeError}
+	_, g.vetsSyntax = v.(*claims.Validator) // so a good token need not be looked through twice
 	for _, option := range options {
 		if option.apply != nil { // the zero Option sets nothing
 			option.apply(g)
@@ -239,26 +244,51 @@ func ended(r *http.Request) *Error {
 	return nil
 }
 
-// A passage is what a guard has found out about a request. One value holds all
-// of it, under a key that no other package has: a context in which the three do
-// not belong together cannot be made.
+// A passage is what a guard has found out about a request, and the context of what
+// stands behind it. One value holds all of it, under a key that no other package
+// has: a context in which the parts do not belong together cannot be made.
 type passage struct {
-	guard  *Guard
-	token  string
-	from   place
-	claims *claims.Claims // the validator's: what is believed
-	copied *claims.Claims // the handler's, which may change them
-	met    []Requirement  // of the guards that the request has passed
+	context.Context // of the request as it came
+	guard           *Guard
+	token           string
+	from            place
+	claims          *claims.Claims // the validator's: what is believed
+	met             []Requirement  // of the guards that the request has passed
+
+	// The handler's copy of the claims, which it may change. It is made when it is
+	// asked for, and is that of the first passage of several.
+	copied atomic.Pointer[claims.Claims]
+	first  *passage // nil: this is the first
 }
 
-func newPassage(g *Guard, c credential, believed *claims.Claims) *passage {
-	return &passage{guard: g, token: c.token, from: c.from, claims: believed, copied: copyOf(believed)}
+// own returns the handler's copy of the claims, the same one each time.
+func (p *passage) own() *claims.Claims {
+	if p.first != nil {
+		return p.first.own()
+	}
+	if c := p.copied.Load(); c != nil {
+		return c
+	}
+	p.copied.CompareAndSwap(nil, copyOf(p.claims))
+	return p.copied.Load()
 }
 
 func copyOf(believed *claims.Claims) *claims.Claims {
 	copied := *believed
 	copied.Audience, copied.AMR = slices.Clone(believed.Audience), slices.Clone(believed.AMR)
 	return &copied
+}
+
+// Value implements [context.Context].
+func (p *passage) Value(key any) any {
+	switch key.(type) {
+	case passageKey:
+		return p
+	case contextkey.Claims:
+		return p.own()
+	default:
+		return p.Context.Value(key)
+	}
 }
 
 type passageKey struct{}
@@ -279,6 +309,8 @@ func (g *Guard) authenticate(r *http.Request) (*passage, *Error) {
 	}
 	c, err := g.validator.Validate(r.Context(), found.token)
 	switch {
+	case err != nil && g.vetsSyntax && !errors.Is(err, claims.ErrTooLarge) && !isToken68(found.token):
+		return nil, invalidRequest(sayOneHeader, errNotOneToken)
 	case isOurs(err):
 		return nil, unavailable(err)
 	case err != nil:
@@ -286,7 +318,7 @@ func (g *Guard) authenticate(r *http.Request) (*passage, *Error) {
 	case c == nil:
 		return nil, unavailable(errors.New("middleware: the validator returned neither claims nor an error"))
 	}
-	return newPassage(g, found, c), nil
+	return &passage{guard: g, token: found.token, from: found.from, claims: c}, nil
 }
 
 // lasts reports whether the token was good for longer than until now: a passage may
@@ -300,25 +332,25 @@ func (p *passage) lasts() bool { return p.claims.Expiry.IsZero() || time.Now().B
 func (p *passage) attach(r *http.Request, met []Requirement) *http.Request {
 	ctx := r.Context()
 	there, _ := ctx.Value(passageKey{}).(*passage)
-	c, _ := claims.FromContext(ctx)
 	switch {
-	case p == nil && there == nil && c == nil:
-		return r
 	case p == nil:
-		return r.WithContext(claims.NewContext(context.WithValue(ctx, passageKey{}, p), nil))
+		if c, _ := claims.FromContext(ctx); there == nil && c == nil {
+			return r
+		}
+		ctx = claims.NewContext(context.WithValue(ctx, passageKey{}, p), nil)
 	case there != p: // it is a new one
-		p.met = met
-		ctx = context.WithValue(ctx, passageKey{}, p)
+		p.Context, p.met = ctx, met
+		ctx = p
 	case len(met) > 0:
-		further := *p
-		further.met = slices.Concat(p.met, met)
-		ctx = context.WithValue(ctx, passageKey{}, &further)
-	}
-	if c != p.copied {
-		ctx = claims.NewContext(ctx, p.copied)
-	}
-	if ctx == r.Context() {
-		return r
+		ctx = &passage{
+			Context: ctx, guard: p.guard, token: p.token, from: p.from, claims: p.claims,
+			met: slices.Concat(p.met, met), first: cmp.Or(p.first, p),
+		}
+	default: // somebody may have put other claims behind it
+		if c, _ := claims.FromContext(ctx); c == p.own() {
+			return r
+		}
+		ctx = claims.NewContext(ctx, p.own())
 	}
 	return r.WithContext(ctx)
 }

@@ -54,7 +54,15 @@ func Parse(list string) (Set, error) {
 // is safe: empty pieces are ignored, and a piece outside the grammar of RFC 6749
 // §3.3 is dropped, so that it grants nothing and spoils nothing. Only the space
 // separates.
-func FromToken(list string) Set { return FromArray(strings.Split(list, " ")...) }
+func FromToken(list string) Set {
+	words := make([]string, 0, 1+strings.Count(list, " "))
+	for word := range strings.SplitSeq(list, " ") {
+		if isWord(word) {
+			words = append(words, word)
+		}
+	}
+	return Set{words: distinct(words)}
+}
 
 // FromArray reads the elements of a JSON array of scopes, with the leniency of
 // [FromToken]. Each element is one scope: one with a space in it is dropped like

@@ -3,10 +3,12 @@
 package jws
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
+	"unsafe"
 
 	"github.com/bearerguard/bearerguard/internal/strictjson"
 )
@@ -42,27 +44,33 @@ func Parse(token string) (Compact, error) {
 		return Compact{}, err
 	}
 	c := Compact{SigningInput: token[:len(header)+1+len(payload)]}
-	headerText, err := decode("header", header)
+	// One piece of memory for what is said, and one for the signature: claims are
+	// remembered, and must not hold on to what makes them a token.
+	decoded := make([]byte, 0, strictBase64.DecodedLen(len(header)+len(payload)))
+	decoded, err = decode(decoded, "header", header)
 	if err != nil {
 		return Compact{}, err
 	}
-	object, err := strictjson.ParseObject(string(headerText))
+	headerEnd := len(decoded)
+	object, err := strictjson.ParseObject(view(decoded))
 	if err != nil {
 		return Compact{}, fmt.Errorf("its header is %w", err)
 	}
 	if err := c.readHeader(object); err != nil {
 		return Compact{}, err
 	}
-	payloadBytes, err := decode("payload", payload)
-	if err != nil {
+	if decoded, err = decode(decoded, "payload", payload); err != nil {
 		return Compact{}, err
 	}
-	c.Payload = string(payloadBytes)
-	if c.Signature, err = decode("signature", signature); err != nil {
+	c.Payload = view(decoded[headerEnd:])
+	if c.Signature, err = decode(nil, "signature", signature); err != nil {
 		return Compact{}, err
 	}
 	return c, nil
 }
+
+// view returns text as a string without copying it. It is not changed any more.
+func view(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }
 
 // split cuts a token into exactly three parts (RFC 7515 §5.2).
 func split(token string) (header, payload, signature string, err error) {
@@ -86,13 +94,13 @@ func split(token string) (header, payload, signature string, err error) {
 
 var strictBase64 = base64.RawURLEncoding.Strict()
 
-// decode decodes canonical base64url: no padding, no stray bits in the last
+// decode appends what a part says in canonical base64url: no padding, no stray bits in the last
 // character, and no line breaks, which the decoder of the standard library
 // would skip (RFC 7515 §2). So one text is the only one for its bytes, and a
 // token cannot be altered without altering what it says.
-func decode(name, part string) ([]byte, error) {
+func decode(to []byte, name, part string) ([]byte, error) {
 	if strings.IndexByte(part, '\n') < 0 && strings.IndexByte(part, '\r') < 0 {
-		if decoded, err := strictBase64.DecodeString(part); err == nil {
+		if decoded, err := strictBase64.AppendDecode(to, []byte(part)); err == nil {
 			return decoded, nil
 		}
 	}
@@ -105,34 +113,22 @@ func decode(name, part string) ([]byte, error) {
 func (c *Compact) readHeader(header strictjson.Object) error {
 	// Nothing critical is understood, so whatever is in crit refuses the token
 	// (RFC 7515 §4.1.11).
-	refused := []struct {
-		name string
-		err  error
-	}{
-		{"crit", ErrCritical},
-		{"b64", ErrUnencoded},
-		{"zip", ErrCompressed},
+	switch {
+	case header.Has("crit"):
+		return ErrCritical
+	case header.Has("b64"):
+		return ErrUnencoded
+	case header.Has("zip"):
+		return ErrCompressed
 	}
-	for _, r := range refused {
-		if header.Has(r.name) {
-			return r.err
-		}
-	}
+	var algErr, kidErr, typErr, ctyErr error
 	var typ, cty string
-	members := []struct {
-		name  string
-		value *string
-	}{
-		{"alg", &c.Algorithm},
-		{"kid", &c.KeyID},
-		{"typ", &typ},
-		{"cty", &cty},
-	}
-	for _, m := range members {
-		var err error
-		if *m.value, err = header.OptionalText(m.name); err != nil {
-			return fmt.Errorf("its header: %w", err)
-		}
+	c.Algorithm, algErr = header.OptionalText("alg")
+	c.KeyID, kidErr = header.OptionalText("kid")
+	typ, typErr = header.OptionalText("typ")
+	cty, ctyErr = header.OptionalText("cty")
+	if err := cmp.Or(algErr, kidErr, typErr, ctyErr); err != nil {
+		return fmt.Errorf("its header: %w", err)
 	}
 	if c.Algorithm == "" {
 		return errors.New("its header has no alg")
@@ -148,13 +144,12 @@ func (c *Compact) readHeader(header strictjson.Object) error {
 // case, and without "application/" where nothing else has a slash
 // (RFC 7515 §4.1.9).
 func mediaType(text string) string {
-	lower := []byte(text)
-	for i, c := range lower {
+	full := strings.Map(func(c rune) rune {
 		if 'A' <= c && c <= 'Z' { // ASCII only: no other letter becomes one of these
-			lower[i] = c + 'a' - 'A'
+			return c + 'a' - 'A'
 		}
-	}
-	full := string(lower)
+		return c
+	}, text)
 	if short, had := strings.CutPrefix(full, "application/"); had && short != "" && !strings.Contains(short, "/") {
 		return short
 	}

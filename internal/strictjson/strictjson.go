@@ -16,6 +16,7 @@ package strictjson
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -227,8 +228,10 @@ func (r *reader) next(c byte) bool {
 
 // object reads an object into its members.
 func (r *reader) object(depth int) (Object, error) {
-	var o Object
+	// A comma stands before each member but the first, and elsewhere too.
+	const most = 16
 	start := r.at
+	o := Object{members: make([]Member, 0, 1+min(most, strings.Count(r.text[start:], ",")))}
 	err := r.members(depth, func(m Member) error { return o.add(m) })
 	o.text = r.text[start:r.at]
 	return o, err
@@ -241,9 +244,6 @@ func (o *Object) add(m Member) error {
 	const few = 24
 	if o.Has(m.Name) {
 		return fmt.Errorf("%w: the name %s occurs twice", ErrSyntax, Excerpt(m.Name))
-	}
-	if o.members == nil {
-		o.members = make([]Member, 0, 16)
 	}
 	o.members = append(o.members, m)
 	switch {
