@@ -118,6 +118,21 @@ func WithMaxTokenSize(bytes int) Option {
 	}}
 }
 
+// WithIssuer trusts another issuer besides, with a Config of its own: its own
+// audience, algorithms, scope claims and keys. It is for an API that moves from one
+// authorization server to another, or takes tokens of several.
+//
+// Which Config counts is decided by the token's "iss" alone, compared as it is; the
+// keys of one issuer never verify the token of another (RFC 8725 §3.8), and one that
+// is slow or down does not touch the others' tokens. The same issuer twice is an
+// error.
+//
+// Subjects are unique within an issuer only: whoever stores them must store
+// Claims.Issuer too.
+func WithIssuer(config Config) Option {
+	return Option{func(v *Validator) error { return v.trust(config) }}
+}
+
 // A Validator decides whether a token is an access token of a trusted issuer for
 // this API. It is safe for concurrent use. Make one with [NewValidator]; the zero
 // value can check nothing.
@@ -145,11 +160,9 @@ type issuer struct {
 // The error says which field is wrong and what to do.
 func NewValidator(config Config, options ...Option) (*Validator, error) {
 	v := &Validator{issuers: map[string]*issuer{}, audience: config.Audience, maxSize: DefaultMaxTokenSize, memory: newMemory(DefaultMemorySize)}
-	trusted, err := newIssuer(config)
-	if err != nil {
+	if err := v.trust(config); err != nil {
 		return nil, fmt.Errorf("claims: %w", err)
 	}
-	v.issuers[config.Issuer] = trusted
 	for _, option := range options {
 		if option.apply == nil {
 			continue // the zero Option sets nothing
@@ -159,6 +172,19 @@ func NewValidator(config Config, options ...Option) (*Validator, error) {
 		}
 	}
 	return v, nil
+}
+
+// trust adds an issuer.
+func (v *Validator) trust(config Config) error {
+	trusted, err := newIssuer(config)
+	if err != nil {
+		return err
+	}
+	if _, twice := v.issuers[config.Issuer]; twice {
+		return fmt.Errorf("the issuer %q is configured twice: each has one Config", config.Issuer)
+	}
+	v.issuers[config.Issuer] = trusted
+	return nil
 }
 
 // newIssuer checks a Config.
