@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/bearerguard/bearerguard/jwks"
@@ -294,16 +295,21 @@ func (v *Validator) Audience() string { return v.audience }
 // while the issuer is down, although the last good keys still serve. See
 // [Validator.Status].
 func (v *Validator) Warm(ctx context.Context) error {
-	var errs []error
-	for _, name := range v.Issuers() {
+	names := v.Issuers()
+	errs := make([]error, len(names))
+	var all sync.WaitGroup
+	for n, name := range names { // side by side: none waits for one that is slow
 		source, ok := v.issuers[name].keys.(interface{ Warm(context.Context) error })
 		if !ok {
 			continue
 		}
-		if err := source.Warm(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("%w: issuer %q: %w", ErrUnavailable, name, err))
-		}
+		all.Go(func() {
+			if err := source.Warm(ctx); err != nil {
+				errs[n] = fmt.Errorf("%w: issuer %q: %w", ErrUnavailable, name, err)
+			}
+		})
 	}
+	all.Wait()
 	return errors.Join(errs...)
 }
 
