@@ -77,6 +77,39 @@ func (ids clients) Check(_ *http.Request, c *claims.Claims) error {
 
 func (ids clients) String() string { return "client " + strings.Join(ids, " or ") }
 
+// Machine returns the requirement that the token speaks of a machine: of the client
+// itself, without a user. It goes by signs that the issuer gives, see
+// claims.Claims.SubjectKind: a token without any is refused.
+func Machine() Requirement { return machine{} }
+
+type machine struct{}
+
+func (machine) Check(_ *http.Request, c *claims.Claims) error {
+	if c.SubjectKind() != claims.MachineSubject {
+		return errors.New("the token has no sign of a machine")
+	}
+	return nil
+}
+
+func (machine) String() string { return "a machine" }
+
+// NotMachine returns the requirement that the token does not speak of a machine. It
+// refuses tokens with the signs of one, see claims.Claims.SubjectKind. A machine's
+// token without any sign gets through: what must have a user asks for something that
+// only users' tokens have, such as a claim or [MaxAuthAge].
+func NotMachine() Requirement { return notMachine{} }
+
+type notMachine struct{}
+
+func (notMachine) Check(_ *http.Request, c *claims.Claims) error {
+	if c.SubjectKind() == claims.MachineSubject {
+		return errors.New("the token is a machine's")
+	}
+	return nil
+}
+
+func (notMachine) String() string { return "no machine" }
+
 // texts returns a copy of what was given to the named function, or panics: an
 // empty text is a setting that somebody forgot, and would let tokens in that lack
 // the claim's value as well.

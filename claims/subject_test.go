@@ -1,0 +1,83 @@
+package claims_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/bearerguard/bearerguard/claims"
+	"github.com/stretchr/testify/require"
+)
+
+func TestSubjectKind(t *testing.T) {
+	tests := []struct {
+		name   string
+		claims set // beside sub user-1 and client_id client-1
+		want   claims.SubjectKind
+	}{
+		{"RFC 9068, Cognito", set{"sub": "client-1"}, claims.MachineSubject},
+		{"Cognito has auth_time all the same", set{"sub": "client-1", "auth_time": 1}, claims.MachineSubject},
+		{"Okta", set{"client_id": nil, "cid": "0oa1", "sub": "0oa1", "scp": []string{"a"}}, claims.MachineSubject},
+		{"Auth0", set{"client_id": nil, "azp": "abc", "sub": "abc@clients", "gty": "client-credentials"}, claims.MachineSubject},
+		{"Auth0 without gty", set{"client_id": nil, "azp": "abc", "sub": "abc@clients"}, claims.MachineSubject},
+		{"Auth0 by gty alone", set{"gty": "client-credentials"}, claims.MachineSubject},
+		{"Entra ID", set{"idtyp": "app"}, claims.MachineSubject},
+		{"Keycloak", set{"preferred_username": "service-account-client-1", "email_verified": false, "acr": "1"}, claims.MachineSubject},
+
+		{"a login", set{"auth_time": 1}, claims.UserSubject},
+		{"a session", set{"sid": "s"}, claims.UserSubject},
+		{"how he logged in", set{"amr": []string{"pwd"}}, claims.UserSubject},
+		{"a name", set{"name": "Ada"}, claims.UserSubject},
+		{"Entra ID, a user", set{"idtyp": "user"}, claims.UserSubject},
+		{"a user who calls himself a service account of another client", set{"sid": "s", "preferred_username": "service-account-client-2"}, claims.UserSubject},
+
+		{"a user who calls himself this client's service account", set{"sid": "s", "preferred_username": "service-account-client-1"}, claims.UnknownSubject},
+		{"no sign", nil, claims.UnknownSubject},
+		{"another's @clients", set{"sub": "other@clients"}, claims.UnknownSubject},
+		{"neither subject nor client", set{"sub": nil, "client_id": nil, "scope": "a"}, claims.UnknownSubject},
+		{"an empty client", set{"sub": "", "client_id": ""}, claims.UnknownSubject},
+		{"nobody's @clients", set{"sub": "@clients", "client_id": ""}, claims.UnknownSubject},
+		{"a gty that is no text", set{"gty": []string{"client-credentials"}}, claims.UnknownSubject},
+		{"an idtyp in other letters", set{"idtyp": "App"}, claims.UnknownSubject},
+		{"another grant", set{"gty": "password"}, claims.UnknownSubject},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := newValidator(t).Validate(t.Context(), sign(goodHeader, payload(tt.claims)))
+			require.NoError(t, err)
+			require.Equal(t, tt.want, c.SubjectKind())
+		})
+	}
+	require.Equal(t, claims.UnknownSubject, (&claims.Claims{Subject: "a", ClientID: "a"}).SubjectKind(), "not read from a token")
+	require.Equal(t, claims.UnknownSubject, (*claims.Claims)(nil).SubjectKind())
+}
+
+func TestLookup(t *testing.T) {
+	text := with(`"realm_access":{"roles":["nurse"],"a":1},"https://example.com/roles":["x"],"twice":{"a":1,"a":2},"n\u0061me":"Ada","nothing":null`)
+	c, err := newValidator(t).Validate(t.Context(), sign(goodHeader, text))
+	require.NoError(t, err)
+	tests := []struct {
+		path []string
+		want string // "": not found
+	}{
+		{[]string{"sub"}, `"user-1"`},
+		{[]string{"realm_access", "roles"}, `["nurse"]`},
+		{[]string{"https://example.com/roles"}, `["x"]`},
+		{[]string{"name"}, `"Ada"`},
+		{[]string{"nothing"}, `null`},
+		{[]string{"Name"}, ``},
+		{[]string{"realm_access.roles"}, ``},
+		{[]string{"realm_access", "roles", "0"}, ``},
+		{[]string{"sub", "x"}, ``},
+		{[]string{"twice", "a"}, ``},
+		{[]string{"missing"}, ``},
+		{nil, ``},
+	}
+	for _, tt := range tests {
+		got, ok := c.Lookup(tt.path...)
+		require.Equal(t, tt.want != "", ok, tt.path)
+		require.Equal(t, tt.want, string(got), tt.path)
+		require.True(t, !ok || json.Valid(got))
+	}
+	_, ok := (&claims.Claims{Subject: "user-1"}).Lookup("sub")
+	require.False(t, ok, "not read from a token")
+}
