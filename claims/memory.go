@@ -5,16 +5,13 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"hash/maphash"
+	"math"
 	"math/bits"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 	"unsafe"
-
-	"github.com/bearerguard/bearerguard/internal/strictjson"
-	"github.com/bearerguard/bearerguard/jwks"
 )
 
 // DefaultMemorySize is how many bytes a validator spends on remembering tokens that
@@ -91,7 +88,9 @@ type memory struct {
 }
 
 // A bucket has the tokens whose tags are alike in their last bits.
-type bucket [8]atomic.Pointer[remembered]
+type bucket [8]slot
+
+type slot = atomic.Pointer[remembered]
 
 // A hitCount is one of several, on a cache line of its own, so that cores which
 // count at the same time do not wait for each other.
@@ -102,10 +101,13 @@ type hitCount struct {
 
 // A remembered token is known by the bytes that were signed, compared one by one,
 // and by the SHA-256 of its signature, since with the signature it could be used.
-// Whoever has no token with these claims needs a preimage of that to pass for it.
-// Whoever has one could look for a collision, and would have found another way to
-// write what he may do anyhow. The tag only finds the entry: tags that collide push
-// out tokens, and only tokens of the issuer get in.
+// To pass for it takes another signature with that SHA-256, a second preimage,
+// which nobody can find. Tokens that an attacker chooses do not help: two that
+// collide must both be signed by the issuer to matter. The tag only finds the
+// entry: tags that collide push out tokens, and only tokens of the issuer get in.
+//
+// It is not changed once it is in the table, and holds on to nothing that has the
+// token's signature, or that another may change.
 type remembered struct {
 	tag          uint64
 	signingInput string
@@ -122,8 +124,10 @@ type remembered struct {
 }
 
 func newMemory(maxBytes int) *memory {
-	const typical = 2 << 10 // of a token, by which the slots are counted
-	n := max(1, maxBytes/typical/len(bucket{}))
+	// Half of what a token takes: so there are slots to spare, and it is the bytes
+	// that run out.
+	const perSlot = 1 << 10
+	n := max(1, maxBytes/perSlot/len(bucket{}))
 	return &memory{
 		seed:     maphash.MakeSeed(),
 		buckets:  make([]bucket, 1<<bits.Len(uint(n-1))),
@@ -132,15 +136,12 @@ func newMemory(maxBytes int) *memory {
 }
 
 // cut cuts a token into what was signed and the signature, both as they were
-// written. Any token that is remembered has two dots, and so has what is cut here
-// if it is the same.
+// written. What has another form than a token is cut into something that is not
+// remembered.
 func cut(token string) (signingInput, signature string) {
-	first := strings.IndexByte(token, '.')
-	second := first + 1 + strings.IndexByte(token[first+1:], '.')
-	if first < 0 || second <= first {
-		return "", ""
-	}
-	return token[:second], token[second+1:]
+	header, rest, _ := strings.Cut(token, ".")
+	payload, signature, _ := strings.Cut(rest, ".")
+	return token[:min(len(header)+1+len(payload), len(token))], signature
 }
 
 // digest returns the SHA-256 of a text.
@@ -152,26 +153,39 @@ func view(text string) []byte { return unsafe.Slice(unsafe.StringData(text), len
 // recall returns what is remembered of a token, nil where it is not known.
 func (m *memory) recall(token string) *remembered {
 	signingInput, signature := cut(token)
-	count := &m.counts[rand.Uint32()%uint32(len(m.counts))]
-	if signature != "" {
-		tag := maphash.String(m.seed, signature)
-		b := m.bucket(tag)
-		for i := range b {
-			r := b[i].Load()
-			if r != nil && r.tag == tag && r.signingInput == signingInput && r.signature == digest(signature) {
-				count.hits.Add(1)
-				return r
-			}
+	tag := maphash.String(m.seed, signature)
+	b := m.bucket(tag)
+	for n := range b {
+		if r := b[n].Load(); r != nil && r.is(tag, signingInput) && r.signature == digest(signature) {
+			return r
 		}
 	}
-	count.misses.Add(1)
 	return nil
 }
 
 func (m *memory) bucket(tag uint64) *bucket { return &m.buckets[tag&uint64(len(m.buckets)-1)] }
 
-// keep remembers an accepted token.
-func (m *memory) keep(i *inspection) {
+func (r *remembered) is(tag uint64, signingInput string) bool {
+	return r.tag == tag && r.signingInput == signingInput
+}
+
+// count counts a token that was known, or was not.
+func (m *memory) count(known bool) {
+	c := &m.counts[rand.Uint32()%uint32(len(m.counts))]
+	if known {
+		c.hits.Add(1)
+	} else {
+		c.misses.Add(1)
+	}
+}
+
+// entry returns what is to be remembered of a token that is good but for the
+// user's own check; nil where there is no memory, or the token would push out too
+// many.
+func (m *memory) entry(i *inspection) *remembered {
+	if m == nil {
+		return nil
+	}
 	_, signature := cut(i.token)
 	r := &remembered{
 		tag:          maphash.String(m.seed, signature),
@@ -183,57 +197,66 @@ func (m *memory) keep(i *inspection) {
 		thumbprint:   i.key.Thumbprint(),
 	}
 	r.claims.copy(i.claims)
-	r.size = r.weigh()
+	r.claims.KeyID = "" // the issuer may rename its key
+	// Nothing stays of the first request's claims, which its handler may fill with
+	// anything.
+	own := *i.claims.payload
+	r.claims.payload = &own
 	r.lastUsed.Store(i.now.Unix())
-	if r.size > m.maxBytes/8 {
-		return // it would push out too many
+	if r.size = r.weigh(); r.size > m.maxBytes/8 {
+		return nil
 	}
-	b := m.bucket(r.tag)
-	m.put(&b[b.victim(r, i.now)], r, i.now)
+	return r
+}
+
+// keep remembers an accepted token.
+func (m *memory) keep(r *remembered, now time.Time) {
+	if r == nil {
+		return
+	}
+	m.put(r, now)
 	// Entries whose time is over go as others come, and more than that where the
 	// bytes are too many.
-	m.clean(i.now, false)
+	m.clean(now, false)
 	for range m.buckets {
 		if m.bytes.Load() <= m.maxBytes {
 			break
 		}
-		m.clean(i.now, true)
+		m.clean(now, true)
 	}
 }
 
-// victim returns the slot for a token: its own, a free one, or that of the one that
-// was used least recently.
-func (b *bucket) victim(r *remembered, now time.Time) int {
-	oldest, since := 0, int64(-1)
-	for i := range b {
-		there := b[i].Load()
-		if there == nil || there.isOver(now) || (there.tag == r.tag && there.signingInput == r.signingInput) {
-			return i
+// put puts a token into its bucket: into its own slot, a free one, or that of the
+// token that was used least recently.
+func (m *memory) put(r *remembered, now time.Time) {
+	b := m.bucket(r.tag)
+	least, since := &b[0], int64(math.MaxInt64)
+	for n := range b {
+		there, used := b[n].Load(), int64(math.MinInt64)
+		switch {
+		case there == nil || there.isOver(now):
+		case there.is(r.tag, r.signingInput):
+			least, since = &b[n], used
+		default:
+			used = there.lastUsed.Load()
 		}
-		if used := there.lastUsed.Load(); since < 0 || used < since {
-			oldest, since = i, used
+		if used < since {
+			least, since = &b[n], used
 		}
 	}
-	return oldest
+	m.entries.Add(1)
+	m.bytes.Add(r.size)
+	there := least.Swap(r)
+	m.gone(there, there != nil && !there.is(r.tag, r.signingInput) && !there.isOver(now))
 }
 
-// put puts a token, or nil, into a slot.
-func (m *memory) put(slot *atomic.Pointer[remembered], r *remembered, now time.Time) {
+// gone counts a token, or nil, that was taken out of a slot.
+func (m *memory) gone(r *remembered, evicted bool) {
 	if r != nil {
-		m.entries.Add(1)
-		m.bytes.Add(r.size)
+		m.entries.Add(-1)
+		m.bytes.Add(-r.size)
 	}
-	m.gone(slot.Swap(r), now)
-}
-
-// gone counts what was taken out of a slot.
-func (m *memory) gone(r *remembered, now time.Time) {
-	if r == nil {
-		return
-	}
-	m.entries.Add(-1)
-	m.bytes.Add(-r.size)
-	if !r.isOver(now) {
+	if evicted {
 		m.evictions.Add(1)
 	}
 }
@@ -242,34 +265,26 @@ func (m *memory) gone(r *remembered, now time.Time) {
 // that was used least recently where there must be room.
 func (m *memory) clean(now time.Time, makeRoom bool) {
 	b := m.bucket(uint64(m.sweep.Add(1)))
-	var oldest *atomic.Pointer[remembered]
+	var least *slot
 	var victim *remembered
-	for i := range b {
-		switch r := b[i].Load(); {
+	for n := range b {
+		switch r := b[n].Load(); {
 		case r == nil:
 		case r.isOver(now):
-			m.drop(&b[i], r, now)
-		case oldest == nil || r.lastUsed.Load() < victim.lastUsed.Load():
-			oldest, victim = &b[i], r
+			m.drop(&b[n], r, false)
+		case victim == nil || r.lastUsed.Load() < victim.lastUsed.Load():
+			least, victim = &b[n], r
 		}
 	}
-	if makeRoom && oldest != nil {
-		m.drop(oldest, victim, now)
+	if makeRoom && victim != nil {
+		m.drop(least, victim, true)
 	}
 }
 
 // drop takes a token out of a slot, unless another is there by now.
-func (m *memory) drop(slot *atomic.Pointer[remembered], r *remembered, now time.Time) {
-	if slot.CompareAndSwap(r, nil) {
-		m.gone(r, now)
-	}
-}
-
-// forget takes a token out.
-func (m *memory) forget(r *remembered, now time.Time) {
-	b := m.bucket(r.tag)
-	for i := range b {
-		m.drop(&b[i], r, now)
+func (m *memory) drop(s *slot, r *remembered, evicted bool) {
+	if s.CompareAndSwap(r, nil) {
+		m.gone(r, evicted)
 	}
 }
 
@@ -278,66 +293,71 @@ func (r *remembered) isOver(now time.Time) bool {
 	return !now.Before(r.claims.Expiry.Add(r.issuer.leeway))
 }
 
-// weigh returns about how many bytes the token takes.
+// weigh returns about how many bytes the token takes, rather too many than too
+// few.
 func (r *remembered) weigh() int64 {
-	const perMember, rest = int64(unsafe.Sizeof(strictjson.Member{})), 512
-	size := int64(unsafe.Sizeof(*r)) + int64(len(r.signingInput)) + rest
-	if p := r.claims.payload; p != nil {
-		size += int64(len(p.object.JSON())) + 2*perMember*int64(len(p.object.Members()))
-	}
-	return size
+	decoded := len(r.signingInput) * 3 / 4
+	texts := r.claims.Scope.Len() + len(r.claims.Audience) + len(r.claims.AMR)
+	return int64(unsafe.Sizeof(*r)+unsafe.Sizeof(payload{})) + int64(len(r.signingInput)) +
+		2*int64(decoded) + // once more for what was escaped
+		2*int64(unsafe.Sizeof(""))*int64(texts) +
+		r.claims.payload.object.Size()
 }
 
 func (m *memory) status() MemoryStatus {
 	s := MemoryStatus{Evictions: m.evictions.Load(), Entries: m.entries.Load(), Bytes: m.bytes.Load()}
-	for i := range m.counts {
-		s.Hits += m.counts[i].hits.Load()
-		s.Misses += m.counts[i].misses.Load()
+	for n := range m.counts {
+		s.Hits += m.counts[n].hits.Load()
+		s.Misses += m.counts[n].misses.Load()
 	}
 	return s
 }
 
-// validateAgain looks at what may have changed about a token since it was accepted:
-// its issuer's keys, the time, and what the user's own check says. It reports false
-// where the key that had verified it is not the issuer's any more: then another may
-// be.
-func (v *Validator) validateAgain(ctx context.Context, r *remembered) (*Claims, error, bool) {
-	i := inspection{validator: v, issuer: r.issuer}
-	i.form.Algorithm, i.form.KeyID = r.algorithm, r.keyID
-	if err := i.findKeys(ctx); err != nil {
-		return nil, err, true
+// recall looks for the token in the validator's memory and, where it is known, at
+// what may have changed since it was accepted: its issuer's keys, the time, and
+// what the user's own check says. It reports false where it is not known, or where
+// the key that had verified it is not the issuer's any more: then another may be.
+func (i *inspection) recall(ctx context.Context) (known bool, _ error) {
+	m := i.validator.memory
+	if m == nil || len(i.token) > i.validator.maxSize {
+		return false, nil
 	}
-	if !i.hasKey(r.thumbprint) {
-		v.memory.forget(r, time.Now())
-		return nil, nil, false
+	r := m.recall(i.token)
+	if r == nil {
+		m.count(false)
+		return false, nil
+	}
+	i.issuer = r.issuer
+	i.form.Algorithm, i.form.KeyID = r.algorithm, r.keyID
+	err := i.findKeys(ctx)
+	known = err != nil || i.hasKey(r.thumbprint)
+	m.count(known)
+	if err != nil || !known {
+		return known, err
 	}
 	i.now, i.claims = time.Now(), r.claims.clone()
 	i.claims.KeyID = i.key.ID()
 	i.claims.fromMemory = true
 	if err := i.checkTimes(ctx); err != nil {
-		if r.isOver(i.now) {
-			v.memory.forget(r, i.now)
-		}
-		return nil, err, true
+		return true, err
 	}
-	if now := i.now.Unix(); r.lastUsed.Load() != now { // seldom, since it is shared
+	// Once in a second, since it is shared by all cores. Where all tokens are known,
+	// this is what cleans up.
+	if now := i.now.Unix(); r.lastUsed.Load() != now {
 		r.lastUsed.Store(now)
+		m.clean(i.now, false)
 	}
-	if err := i.ask(ctx); err != nil {
-		return nil, err, true
-	}
-	return i.claims, nil, true
+	return true, i.ask(ctx)
 }
 
 // hasKey reports whether the key is among those that may have signed. Keys are made
 // anew with each fetch, so it is known by its thumbprint (RFC 7638).
 func (i *inspection) hasKey(thumbprint string) bool {
-	at := slices.IndexFunc(i.keys, func(key *jwks.Key) bool {
-		return key != nil && key.Algorithm() == i.form.Algorithm && key.Thumbprint() == thumbprint
-	})
-	if at < 0 {
-		return false
+	for _, key := range i.keys {
+		if key != nil && key.Algorithm() == i.form.Algorithm && key.Thumbprint() == thumbprint {
+			i.key = key
+			return true
+		}
 	}
-	i.key = i.keys[at]
-	return true
+	return false
 }

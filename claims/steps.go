@@ -154,8 +154,12 @@ func (i *inspection) checkAlgorithm(context.Context) error {
 		ErrAlgorithm, strictjson.Excerpt(i.form.Algorithm), strings.Join(i.issuer.algorithms, ", "))
 }
 
-// findKeys asks the issuer's source for the keys that may have signed.
+// findKeys asks the issuer's source for the keys that may have signed, once: the
+// source may have the request wait.
 func (i *inspection) findKeys(ctx context.Context) error {
+	if i.keys != nil {
+		return nil // they were asked for since the token is remembered
+	}
 	keys, err := i.issuer.keys.Keys(ctx, i.form.Algorithm, i.form.KeyID)
 	switch {
 	case errors.Is(err, jwks.ErrUnknownKey) && !errors.Is(err, jwks.ErrUnavailable):

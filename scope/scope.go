@@ -55,7 +55,9 @@ func Parse(list string) (Set, error) {
 // §3.3 is dropped, so that it grants nothing and spoils nothing. Only the space
 // separates.
 func FromToken(list string) Set {
-	words := make([]string, 0, 1+strings.Count(list, " "))
+	// A list of nothing but spaces must not cost sixteen times its length.
+	const most = 16
+	words := make([]string, 0, min(most, 1+strings.Count(list, " ")))
 	for word := range strings.SplitSeq(list, " ") {
 		if isWord(word) {
 			words = append(words, word)

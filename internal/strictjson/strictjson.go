@@ -19,6 +19,7 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // MaxDepth is how deeply arrays and objects may be nested.
@@ -104,6 +105,15 @@ func (o Object) Has(name string) bool {
 
 // JSON returns the object as it was written.
 func (o Object) JSON() string { return o.text }
+
+// Size returns about how many bytes the object takes besides its text.
+func (o Object) Size() int64 {
+	size := int64(cap(o.members)) * int64(unsafe.Sizeof(Member{}))
+	if o.index != nil { // a map has room to grow
+		size += max(4<<10, 64*int64(len(o.index)))
+	}
+	return size
+}
 
 // OptionalText returns the characters of the member with that name, "" where there
 // is none. The error is about a member that is no string.
