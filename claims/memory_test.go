@@ -176,9 +176,9 @@ func TestTheTimeOfAKnownTokenIsLookedAtEachTime(t *testing.T) {
 		token := sign(goodHeader, payload(set{"exp": begin.Add(time.Minute).Unix(), "nbf": begin.Add(30 * time.Second).Unix()}))
 		requireAccepted(t, v, token, false)
 		requireAccepted(t, v, token, true)
-		time.Sleep(90*time.Second - 1) // the leeway is 30 seconds
+		time.Sleep(90*time.Second - time.Nanosecond) // the leeway is 30 seconds
 		requireAccepted(t, v, token, true)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		requireRefused(t, v, token, claims.ErrExpired)
 		requireRefused(t, v, token, claims.ErrExpired)
 	})
@@ -389,7 +389,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	const most = 64 << 10
 	v := newValidator(t, claims.WithMemory(most))
 	random := rand.New(rand.NewPCG(1, 2))
-	for n := range 400 {
+	for n := range 200 {
 		filler := strings.Repeat("x", []int{0, 10, 500, 2000, 3000, 20000}[random.IntN(6)])
 		token := sign(goodHeader, payload(set{"jti": fmt.Sprint(n), "x": filler}))
 		requireAccepted(t, v, token, false)
@@ -434,7 +434,7 @@ func TestWhatIsUsedStays(t *testing.T) {
 
 // What is counted is about what is taken, whatever a token is made of.
 func TestBytesAreWhatIsTaken(t *testing.T) {
-	const tokens = 200
+	const tokens = 40
 	for name, of := range map[string]struct {
 		header string
 		claims set

@@ -423,7 +423,7 @@ func TestALoginThatIsSaidTwiceRefusesTheToken(t *testing.T) {
 
 // For most APIs the claims about the login are a price that they need not pay.
 func TestALoginThatIsNotSaidIsNoAllocation(t *testing.T) {
-	v := newValidator(t)
+	v := newValidator(t, claims.WithoutMemory())
 	allocations := func(token string) float64 {
 		_, err := v.Validate(t.Context(), token)
 		require.NoError(t, err)
