@@ -447,7 +447,11 @@ func spoil(c *claims.Claims) {
 func (s *story) explain(token string) {
 	var reports [2]string
 	before := s.both[0].Memory()
-	s.sideBySide(func(n int) { reports[n] = fmt.Sprintf("%+v", s.both[n].Explain(s.t.Context(), token)) })
+	s.sideBySide(func(n int) {
+		report := s.both[n].Explain(s.t.Context(), token)
+		report.UnverifiedClaims = nil // a pointer; the checks tell what they say
+		reports[n] = fmt.Sprintf("%+v", report)
+	})
 	s.tell("explained")
 	if reports[0] != reports[1] || before != s.both[0].Memory() {
 		s.t.Errorf("%s\nwith a memory:    %s %+v\nwithout a memory: %s %+v", token, reports[0], before, reports[1], s.both[0].Memory())
