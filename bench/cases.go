@@ -153,6 +153,11 @@ func (c *client) send(h http.Handler, want int) {
 	}
 }
 
+// report adds the size of the token to the figures.
+func (c *client) report(b *testing.B) {
+	b.ReportMetric(float64(len(c.values[0])-len("Bearer ")), "B/token")
+}
+
 // The methods of http.ResponseWriter.
 func (c *client) Header() http.Header         { return c.header }
 func (c *client) Write(b []byte) (int, error) { return len(b), nil }
@@ -195,6 +200,7 @@ func firstSight(s *Scene, n int, changes ...Change) func(*testing.B) {
 			c.authorize(credentials[i%n])
 			c.send(h.Handler, http.StatusOK)
 		}
+		c.report(b)
 	}
 }
 
@@ -208,6 +214,7 @@ func again(s *Scene, changes ...Change) func(*testing.B) {
 		for b.Loop() {
 			c.send(h.Handler, http.StatusOK)
 		}
+		c.report(b)
 	}
 }
 

@@ -18,6 +18,8 @@ type Run struct {
 	Notes map[string]string   // "# key: value", which benchstat skips
 	Names []string            // of the benchmarks, as they came
 	Units map[string][]Series // by name
+
+	ratios map[string][]float64 // of each value of ns/op to the floor that ran last before it
 }
 
 // A Series has the values of one unit, one a round.
@@ -31,7 +33,7 @@ var cores = regexp.MustCompile(`-\d+$`)
 
 // Read reads a run.
 func Read(r io.Reader) (Run, error) {
-	run := Run{Notes: map[string]string{}, Units: map[string][]Series{}}
+	run := Run{Notes: map[string]string{}, Units: map[string][]Series{}, ratios: map[string][]float64{}}
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		line := lines.Text()
@@ -53,6 +55,9 @@ func Read(r io.Reader) (Run, error) {
 			if value, err := strconv.ParseFloat(fields[i], 64); err == nil {
 				run.add(name, fields[i+1], value)
 			}
+		}
+		if floor := run.Values(run.floorOf(name), "ns/op"); len(floor) > 0 {
+			run.ratios[name] = append(run.ratios[name], last(run.Values(name, "ns/op"))/last(floor))
 		}
 	}
 	return run, lines.Err()
@@ -79,38 +84,41 @@ func (run Run) Values(name, unit string) []float64 {
 }
 
 // Ratio returns how much longer a benchmark takes than the floor: the median over
-// the rounds, each compared with the floor of the same round, and half of what is
-// between the quartiles, as a share of it.
-func (run Run) Ratio(name string) (median, spread float64) {
-	return run.Compare(name, run.FloorOf(name))
-}
+// the rounds, each compared with the floor that ran last before it, and half of
+// what is between the quartiles, as a share of the median.
+func (run Run) Ratio(name string) (median, spread float64) { return middle(run.ratios[name]) }
 
-// FloorOf returns the name of the floor that a benchmark is compared with, which
-// is of the same run and as many cores.
-func (run Run) FloorOf(name string) string {
-	for at := name; at != ""; {
-		slash := strings.LastIndexByte(at, '/')
-		if slash < 0 {
-			break
-		}
-		at = at[:slash]
-		if run.Units[at+"/floor"] != nil {
-			return at + "/floor"
-		}
-	}
-	return "floor"
-}
-
-// Compare is Ratio for any two benchmarks.
+// Compare returns the same for two benchmarks, as ratios of their ratios.
 func (run Run) Compare(name, with string) (median, spread float64) {
-	values, base := run.Values(name, "ns/op"), run.Values(with, "ns/op")
+	values, base := run.ratios[name], run.ratios[with]
 	ratios := make([]float64, min(len(values), len(base)))
 	for i := range ratios {
 		ratios[i] = values[i] / base[i]
 	}
+	return middle(ratios)
+}
+
+func middle(ratios []float64) (median, spread float64) {
 	median = Quantile(ratios, 0.5)
 	return median, (Quantile(ratios, 0.75) - Quantile(ratios, 0.25)) / 2 / median
 }
+
+// floorOf returns the name of the floor that a benchmark is compared with: the one
+// beside it or above, which has as many cores.
+func (run Run) floorOf(name string) string {
+	for {
+		slash := strings.LastIndexByte(name, '/')
+		if slash < 0 {
+			return "floor"
+		}
+		name = name[:slash]
+		if run.Units[name+"/floor"] != nil {
+			return name + "/floor"
+		}
+	}
+}
+
+func last(values []float64) float64 { return values[len(values)-1] }
 
 // Median returns the median of a unit.
 func (run Run) Median(name, unit string) float64 { return Quantile(run.Values(name, unit), 0.5) }

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestRoundsAreComparedWithTheirOwnFloor(t *testing.T) {
+func TestBenchmarksAreComparedWithTheFloorBefore(t *testing.T) {
 	run, err := results.Read(strings.NewReader(`
 # date: 2026-11-22
 goos: linux
@@ -30,5 +30,7 @@ BenchmarkGuard/again-2      	10	 30 ns/op	9 B/op	1 allocs/op
 	require.InDelta(t, 0.5, spread, 1e-9) // quartiles at 0.1 and 0.2
 	ratio, _ = run.Ratio("crowd/x/again")
 	require.InDelta(t, 0.5, ratio, 1e-9)
+	ratio, _ = run.Compare("crowd/x/again", "again")
+	require.InDelta(t, 5, ratio, 1e-9)
 	require.InDelta(t, 8, run.Median("again", "B/op"), 1e-9)
 }
