@@ -90,12 +90,22 @@ func (run Run) Ratio(name string) (median, spread float64) { return middle(run.r
 
 // Compare returns the same for two benchmarks, as ratios of their ratios.
 func (run Run) Compare(name, with string) (median, spread float64) {
-	values, base := run.ratios[name], run.ratios[with]
-	ratios := make([]float64, min(len(values), len(base)))
-	for i := range ratios {
-		ratios[i] = values[i] / base[i]
+	return middle(quotients(run.ratios[name], run.ratios[with]))
+}
+
+// CompareTimes returns the same for the times of two benchmarks, where a floor
+// would take away what is to be seen: on more cores, it is faster as well.
+func (run Run) CompareTimes(name, with string) (median, spread float64) {
+	return middle(quotients(run.Values(name, "ns/op"), run.Values(with, "ns/op")))
+}
+
+// quotients divides the values of each round.
+func quotients(values, by []float64) []float64 {
+	all := make([]float64, min(len(values), len(by)))
+	for i := range all {
+		all[i] = values[i] / by[i]
 	}
-	return middle(ratios)
+	return all
 }
 
 func middle(ratios []float64) (median, spread float64) {

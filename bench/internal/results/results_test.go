@@ -32,5 +32,7 @@ BenchmarkGuard/again-2      	10	 30 ns/op	9 B/op	1 allocs/op
 	require.InDelta(t, 0.5, ratio, 1e-9)
 	ratio, _ = run.Compare("crowd/x/again", "again")
 	require.InDelta(t, 5, ratio, 1e-9)
+	ratio, _ = run.CompareTimes("crowd/x/again", "again")
+	require.InDelta(t, 2.5, ratio, 1e-9)
 	require.InDelta(t, 8, run.Median("again", "B/op"), 1e-9)
 }
