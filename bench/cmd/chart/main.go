@@ -11,6 +11,7 @@ import (
 	"log"
 	"math"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -101,8 +102,8 @@ func draw(w io.Writer, run results.Run) error {
 	})
 }
 
-// bars returns ours first, then each peer, the fastest first. A peer that does the
-// same for a token that it has seen has one bar.
+// bars returns ours first, then each peer, the fastest first. A peer has one bar,
+// for a token that it has seen before.
 func bars(run results.Run) []bar {
 	var all []bar
 	add := func(label, name string) {
@@ -115,10 +116,19 @@ func bars(run results.Run) []bar {
 	add("bearerguard, first sight of a token", "first_sight")
 	ours := len(all)
 	for _, key := range run.Keys("peers/") {
-		add(strings.TrimPrefix(key, "peers/")+", each time", key+"/again")
+		add(label(run.Notes[key]), key+"/again")
 	}
 	slices.SortStableFunc(all[ours:], func(a, b bar) int { return int(math.Copysign(1, a.Ratio-b.Ratio)) })
 	return all
+}
+
+// major is the major version in a module's path.
+var major = regexp.MustCompile(`/v\d+ `)
+
+// label returns the first of a peer's modules, without what its version tells.
+func label(modules string) string {
+	first, _, _ := strings.Cut(modules, ", ")
+	return major.ReplaceAllString(strings.TrimPrefix(first, "github.com/"), " ")
 }
 
 // picture has its own colours for light and dark pages: an image in a README does
