@@ -83,6 +83,7 @@ type memory struct {
 	bytes     atomic.Int64
 	entries   atomic.Int64
 	evictions atomic.Uint64
+	kept      atomic.Uint32 // how many tokens came in
 	sweep     atomic.Uint32 // the bucket that is looked through next
 	counts    [16]hitCount
 }
@@ -113,14 +114,16 @@ type remembered struct {
 	signingInput string
 	signature    [sha256.Size]byte
 
+	until    time.Time    // its time is over, leeway included
+	lastUsed atomic.Int64 // in seconds
+	size     int64
+
 	issuer     *issuer
 	algorithm  string
 	keyID      string    // that the token names
 	thumbprint string    // of the key that has verified it
 	claims     ownClaims // copied for each request
-
-	size     int64
-	lastUsed atomic.Int64 // in seconds
+	payload    payload   // of the claims
 }
 
 func newMemory(maxBytes int) *memory {
@@ -195,13 +198,14 @@ func (m *memory) entry(i *inspection) *remembered {
 		algorithm:    i.form.Algorithm,
 		keyID:        i.form.KeyID,
 		thumbprint:   i.key.Thumbprint(),
+		until:        i.claims.Expiry.Add(i.issuer.leeway),
 	}
 	r.claims.copy(i.claims)
 	r.claims.KeyID = "" // the issuer may rename its key
 	// Nothing stays of the first request's claims, which its handler may fill with
 	// anything.
-	own := *i.claims.payload
-	r.claims.payload = &own
+	r.payload = *i.claims.payload
+	r.claims.payload = &r.payload
 	r.lastUsed.Store(i.now.Unix())
 	if r.size = r.weigh(); r.size > m.maxBytes/8 {
 		return nil
@@ -216,8 +220,11 @@ func (m *memory) keep(r *remembered, now time.Time) {
 	}
 	m.put(r, now)
 	// Entries whose time is over go as others come, and more than that where the
-	// bytes are too many.
-	m.clean(now, false)
+	// bytes are too many. A bucket that nobody has looked at for long is far from the
+	// processor, so it is one bucket for several tokens.
+	if m.kept.Add(1)%8 == 0 {
+		m.clean(now, false)
+	}
 	for range m.buckets {
 		if m.bytes.Load() <= m.maxBytes {
 			break
@@ -289,16 +296,14 @@ func (m *memory) drop(s *slot, r *remembered, evicted bool) {
 }
 
 // isOver reports whether the token's time is over.
-func (r *remembered) isOver(now time.Time) bool {
-	return !now.Before(r.claims.Expiry.Add(r.issuer.leeway))
-}
+func (r *remembered) isOver(now time.Time) bool { return !now.Before(r.until) }
 
 // weigh returns about how many bytes the token takes, rather too many than too
 // few.
 func (r *remembered) weigh() int64 {
 	decoded := len(r.signingInput) * 3 / 4
 	texts := r.claims.Scope.Len() + len(r.claims.Audience) + len(r.claims.AMR)
-	return int64(unsafe.Sizeof(*r)+unsafe.Sizeof(payload{})) + int64(len(r.signingInput)) +
+	return int64(unsafe.Sizeof(*r)) + int64(len(r.signingInput)) +
 		2*int64(decoded) + // once more for what was escaped
 		2*int64(unsafe.Sizeof(""))*int64(texts) +
 		r.claims.payload.object.Size()

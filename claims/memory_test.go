@@ -351,7 +351,7 @@ func TestTheSignatureOfAnotherTokenIsNotTakenForIt(t *testing.T) {
 }
 
 func TestTokensGoWhenTheirTimeIsOver(t *testing.T) {
-	for name, visits := range map[string]int{"as others come": 20, "as known ones come again": 1} {
+	for name, visits := range map[string]int{"as others come": 64, "as known ones come again": 1} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				v := newValidator(t, claims.WithSmallMemory(64<<10))

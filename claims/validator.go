@@ -142,6 +142,8 @@ type Validator struct {
 	audience string
 	maxSize  int
 	memory   *memory // nil: none
+
+	inspections sync.Pool // each is large, and short-lived
 }
 
 // An issuer is a Config that has been checked.
@@ -344,25 +346,41 @@ func (v *Validator) Status() []jwks.Status {
 // How long it takes tells how far a token has come, and no secret: all that is
 // compared with it are identifiers that the API's clients know, and public keys.
 func (v *Validator) Validate(ctx context.Context, token string) (*Claims, error) {
-	again := inspection{validator: v, token: token} // one of its own, which stays on the stack
-	if known, err := again.recall(ctx); err != nil {
+	i := v.inspect(token)
+	defer v.release(i)
+	if known, err := i.recall(ctx); err != nil {
 		return nil, err
 	} else if known {
-		return again.claims, nil
+		return i.claims, nil
 	}
-	i := inspection{validator: v, token: token, keys: again.keys}
 	const last = len(steps) - 1
 	for s := range last {
-		if err := steps[s].run(&i, ctx); err != nil {
+		if err := steps[s].run(i, ctx); err != nil {
 			return nil, err
 		}
 	}
 	// What is remembered is what the token says, whatever the user's own check, the
 	// last, does to the claims.
-	r := v.memory.entry(&i)
-	if err := steps[last].run(&i, ctx); err != nil {
+	r := v.memory.entry(i)
+	if err := steps[last].run(i, ctx); err != nil {
 		return nil, err
 	}
 	v.memory.keep(r, i.now)
 	return i.claims, nil
+}
+
+// inspect returns an inspection of the token, to be given back when it is over.
+func (v *Validator) inspect(token string) *inspection {
+	i, ok := v.inspections.Get().(*inspection)
+	if !ok {
+		i = new(inspection)
+	}
+	i.validator, i.token = v, token
+	return i
+}
+
+// release gives an inspection back, with nothing of the token in it.
+func (v *Validator) release(i *inspection) {
+	*i = inspection{}
+	v.inspections.Put(i)
 }

@@ -40,7 +40,7 @@ func TestAllocationBudgets(t *testing.T) {
 		allocations float64
 		bytes       float64
 	}{
-		{"first sight", firstSights, 200, 22, 4<<10 + 512}, // issue 7 wants 4 KiB
+		{"first sight", firstSights, 200, 22, 4<<10 + 512},
 		{"again", again, 200, 4, 1 << 10},
 		{"no token", nil, 401, 10, 512},
 		{"malformed", []string{"Bearer 8xLOxBtZp8"}, 401, 20, 2 << 10},

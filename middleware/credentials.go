@@ -156,15 +156,20 @@ func isTokenChar(c byte) bool {
 func isToken68(text string) bool {
 	body := strings.TrimRight(text, "=")
 	for i := range len(body) {
-		switch c := body[i]; {
-		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9',
-			c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
-		default:
+		if !token68[body[i]] {
 			return false
 		}
 	}
 	return body != ""
 }
+
+// token68 has the characters of a b64token.
+var token68 = func() (is [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/") {
+		is[c] = true
+	}
+	return is
+}()
 
 // formTokens returns the tokens in the form that is the request's body, if it is
 // one as RFC 6750 §2.2 wants it. The handler finds the body as it was.
