@@ -26,6 +26,7 @@ type Issuer struct {
 	core   *fakeissuer.Issuer
 	client *http.Client                     // reaches the issuer
 	fail   func(format string, args ...any) // tells of a mistake of the caller's; does not return
+	helper func()                           // has that point to the caller
 	server *http.Server                     // nil in memory
 
 	mu       sync.Mutex
@@ -40,7 +41,11 @@ var issuerCount atomic.Int64
 func NewIssuer(tb testing.TB) *Issuer {
 	tb.Helper()
 	url := fmt.Sprintf("https://issuer-%d.test/", issuerCount.Add(1))
-	issuer := newIssuer(url, tb.Fatalf)
+	issuer := newIssuer(url, func(format string, args ...any) {
+		tb.Helper()
+		tb.Fatalf(format, args...)
+	})
+	issuer.helper = tb.Helper
 	issuer.client = issuer.core.Client()
 	tb.Cleanup(issuer.core.Close)
 	return issuer
@@ -91,7 +96,7 @@ func onlyTo(host string, next http.Handler) http.Handler {
 }
 
 func newIssuer(url string, fail func(string, ...any)) *Issuer {
-	issuer := &Issuer{core: fakeissuer.New(url), fail: fail}
+	issuer := &Issuer{core: fakeissuer.New(url), fail: fail, helper: func() {}}
 	issuer.AddUser(DefaultSubject, map[string]any{
 		"name":           "Ada Example",
 		"email":          "ada@example.com",
@@ -136,6 +141,7 @@ func (i *Issuer) KeySetURL() string { return i.core.KeySetURL() }
 //
 // The audience of the first call is that of tokens which do not say otherwise.
 func (i *Issuer) Config(audience string) claims.Config {
+	i.helper()
 	keys, err := jwks.NewRemote(jwks.Config{Issuer: i.URL(), Client: i.client})
 	if err != nil {
 		i.fail("authtest: %v", err)
@@ -151,6 +157,7 @@ func (i *Issuer) Config(audience string) claims.Config {
 // Validator returns a validator of [Issuer.Config], for APIs that need no more
 // than the issuer and the audience.
 func (i *Issuer) Validator(audience string, options ...claims.Option) *claims.Validator {
+	i.helper()
 	v, err := claims.NewValidator(i.Config(audience), options...)
 	if err != nil {
 		i.fail("authtest: %v", err)
@@ -172,6 +179,7 @@ func (i *Issuer) IDToken(options ...TokenOption) string { return i.sign(i.idToke
 // Authorize puts an access token of [Issuer.Token] on a request, in place of the
 // one that it may have.
 func (i *Issuer) Authorize(r *http.Request, options ...TokenOption) {
+	i.helper()
 	r.Header.Set("Authorization", "Bearer "+i.Token(options...))
 }
 

@@ -2,13 +2,17 @@ package authtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/bearerguard/bearerguard/claims"
 	"github.com/bearerguard/bearerguard/middleware"
 )
 
@@ -19,13 +23,14 @@ import (
 // [middleware.Unprotected]; what is open on purpose is [middleware.Public].
 //
 // Package chiguard lists the routes of a chi router and ginguard those of a gin
-// engine; for net/http, give a list of your own, with [middleware.PolicyOf]:
+// engine; for net/http, [middleware.Routes] makes a list:
 //
 //	issuer := authtest.NewIssuer(t)
 //	r := newRouter(middleware.New(issuer.Validator("https://example.com/health-api")))
 //	issuer.Routes(t, r, chiguard.Routes(r))
 //
-// The validator must be of this issuer. Parameters in a pattern, such as {id}, :id
+// The validator must be of this issuer. A route without a method is asked with those
+// that are common. Parameters in a pattern, such as {id}, :id
 // and *, are filled in; where a route takes only certain values, put a path in the
 // place of its pattern. Routes that let anonymous requests through, or everybody, are
 // not asked without a token, since that would run their handlers.
@@ -34,10 +39,20 @@ func (i *Issuer) Routes(t *testing.T, api http.Handler, routes []middleware.Rout
 	if len(routes) == 0 {
 		t.Fatal("authtest: there are no routes to test")
 	}
+	if i.firstAudience() == "" {
+		t.Fatal("authtest: the API must be made with a validator of this issuer: call Issuer.Validator or Issuer.Config first")
+	}
 	for _, route := range routes {
-		t.Run(route.Method+" "+route.Pattern, func(t *testing.T) {
-			if failure := i.tryRoute(t.Context(), api, route); failure != "" {
-				t.Error(failure)
+		t.Run(strings.TrimLeft(route.Method+" "+route.Pattern, " "), func(t *testing.T) {
+			methods := []string{route.Method}
+			if route.Method == "" {
+				methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE"}
+			}
+			for _, method := range methods {
+				route.Method = method
+				if failure := i.tryRoute(t.Context(), api, route); failure != "" {
+					t.Error(failure)
+				}
 			}
 		})
 	}
@@ -55,19 +70,28 @@ type probe struct {
 func (i *Issuer) tryRoute(ctx context.Context, api http.Handler, route middleware.Route) string {
 	switch route.Policy.Access {
 	case middleware.Unprotected:
-		return "no guard stands before the route: protect it, or mark it with middleware.Public if it is open on purpose"
+		return "no guard is seen before the route: protect it, or mark it with middleware.Public if it is open on purpose (a middleware of your own around a guard hides it, unless what it returns has the method Policy)"
 	case middleware.Open:
 		return ""
 	}
-	path, decided := "", []middleware.Decision(nil)
+	// Only with such a token it is known whether a guard is of this issuer.
+	good := i.Token(Claim("scope", strings.Join(slices.Collect(route.Policy.Scopes().Values()), " ")), Expiry(time.Now().Add(-time.Hour)))
+	var path string
+	var answer *httptest.ResponseRecorder
+	var decided []middleware.Decision
 	for _, value := range [...]string{"1", "a", "a-1", "2026-01-31", "00000000-0000-4000-8000-000000000000"} {
 		path = fill(route.Pattern, value)
-		if _, decided = i.send(ctx, api, route.Method, path, i.IDToken()); len(decided) > 0 {
+		if answer, decided = i.send(ctx, api, route.Method, path, good); len(decided) > 0 {
 			break
 		}
 	}
-	if len(decided) == 0 {
-		return fmt.Sprintf("no guard has decided about %s %s: if the route takes other values, put such a path in the place of its pattern", route.Method, path)
+	switch {
+	case len(decided) == 0 && answer.Code < 400:
+		return fmt.Sprintf("%s %s answers %d, and no guard was asked: the route is open, whatever its policy says", route.Method, path, answer.Code)
+	case len(decided) == 0:
+		return fmt.Sprintf("%s %s answers %d, and no guard was asked: if the route takes other values, put such a path in the place of its pattern", route.Method, path, answer.Code)
+	case !errors.Is(decided[len(decided)-1].Reason, claims.ErrExpired):
+		return fmt.Sprintf("%s %s: the guard says of a token of this issuer, which is good but has expired: %v\nmake its validator with Issuer.Validator or Issuer.Config", route.Method, path, decided[len(decided)-1].Reason)
 	}
 	for _, p := range i.probes(route.Policy) {
 		response, decided := i.send(ctx, api, route.Method, path, p.token)

@@ -67,15 +67,16 @@ func TestWhatIsWrongWithARoute(t *testing.T) {
 		want    string
 	}{
 		{"as declared", guard.RequireScope("read:patients")(any), required(reading), ""},
-		{"no guard", any, middleware.Policy{}, "no guard stands before the route"},
-		{"no guard where one is declared", any, required(), "no guard has decided about GET /patients"},
+		{"no guard", any, middleware.Policy{}, "no guard is seen before the route"},
+		{"no guard where one is declared", any, required(), "GET /patients answers 200, and no guard was asked: the route is open"},
 		{"no scope where one is declared", guard.Handler(any), required(reading), "an access token without a scope\nanswered   200\nshould be  403"},
 		{"another scope than is declared", guard.RequireScope("read:labs")(any), required(reading), "is asked   scope read:labs\nshould be  scope read:patients"},
 		{"a scope where none is declared", guard.RequireScope("read:labs")(any), required(), "should be  any access token"},
 		{"a requirement that only has the name", guard.Require(lax)(any), required(reading), "an access token without a scope\nanswered   200\nshould be  403"},
 		{"anonymous requests where a token is declared", guard.Optional(any), required(), "no token"},
-		{"a guard of another issuer", middleware.New(stranger.Validator(routesAudience)).Handler(any), required(), ""},
-		{"a guard of an issuer that is down", middleware.New(undecided{}).Handler(any), required(), "make the API with a validator of this issuer"},
+		{"a guard of another issuer", middleware.New(stranger.Validator(routesAudience)).Handler(any), required(), "not from a trusted issuer\nmake its validator with Issuer.Validator"},
+		{"another route", http.NotFoundHandler(), required(), "GET /patients answers 404, and no guard was asked: if the route takes other values"},
+		{"a guard of an issuer that is down", middleware.New(undecided{}).Handler(any), required(), "tokens cannot be checked now"},
 		{"a guard whose refusal somebody hides", hiding(guard.Handler(any)), required(), "answered   404\nshould be  401"},
 		{"a guard that comes too late", late(guard.Handler(any)), required(), "answered   200\nshould be  401"},
 	}

@@ -160,6 +160,7 @@ type unknownAudience struct{}
 
 // accessToken returns the access token that the options describe.
 func (i *Issuer) accessToken(options []TokenOption) draft {
+	i.helper()
 	p := planOf(options)
 	i.mu.Lock()
 	audience := i.audience
@@ -205,6 +206,7 @@ func (d *draft) finish(options []TokenOption) {
 
 // sign returns the token in compact form.
 func (i *Issuer) sign(d draft) string {
+	i.helper()
 	if d.opaque {
 		return opaqueToken()
 	}

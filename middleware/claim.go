@@ -40,9 +40,15 @@ func (n ClaimName) Equals(value string) Requirement { return n.OneOf(value) }
 // there is none, or one is empty.
 func (n ClaimName) OneOf(values ...string) Requirement {
 	values = texts("Claim.OneOf", values)
-	return n.require("is "+quoted(values, " or "), func(_ *http.Request, claim json.RawMessage) bool {
+	return n.require("is "+quoted(values, " or "), func(_ *http.Request, claim json.RawMessage) string {
 		text, ok := textOf(claim)
-		return ok && slices.Contains(values, text)
+		switch {
+		case !ok:
+			return "is no text"
+		case !slices.Contains(values, text):
+			return "is another than the route asks for"
+		}
+		return ""
 	})
 }
 
@@ -51,15 +57,25 @@ func (n ClaimName) OneOf(values ...string) Requirement {
 // panics if there is none, or one is empty.
 func (n ClaimName) Contains(values ...string) Requirement {
 	values = texts("Claim.Contains", values)
-	return n.require("contains "+quoted(values, " and "), func(_ *http.Request, claim json.RawMessage) bool {
+	return n.require("contains "+quoted(values, " and "), func(_ *http.Request, claim json.RawMessage) string {
 		elements := textsOf(claim)
-		return !slices.ContainsFunc(values, func(value string) bool { return !slices.Contains(elements, value) })
+		for _, value := range values {
+			if !slices.Contains(elements, value) {
+				return "does not contain " + strconv.Quote(value)
+			}
+		}
+		return ""
 	})
 }
 
 // IsTrue returns the requirement that the claim is true, the JSON value.
 func (n ClaimName) IsTrue() Requirement {
-	return n.require("is true", func(_ *http.Request, claim json.RawMessage) bool { return string(claim) == "true" })
+	return n.require("is true", func(_ *http.Request, claim json.RawMessage) string {
+		if string(claim) != "true" {
+			return "is not true"
+		}
+		return ""
+	})
 }
 
 // EqualsPathValue returns the requirement that the claim is a text, and the same as
@@ -67,12 +83,26 @@ func (n ClaimName) IsTrue() Requirement {
 // route of net/http or chi, :org in one of gin. A route without it lets nobody
 // through, nor does a path with a segment . or .. in it, encoded or not: a handler,
 // or a server behind it, that cleans the path would find another value there. It
-// panics if the name is empty.
+// panics if the name is empty, or written as in a pattern.
 func (n ClaimName) EqualsPathValue(name string) Requirement {
 	texts("Claim.EqualsPathValue", []string{name})
-	return n.require("is {"+name+"} of the path", func(r *http.Request, claim json.RawMessage) bool {
+	if strings.ContainsAny(name, "{}:*/") {
+		panic(fmt.Sprintf("middleware: Claim.EqualsPathValue(%q): write the name alone, such as org for {org}", name))
+	}
+	return n.require("is {"+name+"} of the path", func(r *http.Request, claim json.RawMessage) string {
+		value := r.PathValue(name)
 		text, ok := textOf(claim)
-		return ok && text != "" && text == r.PathValue(name) && !hasDotSegment(r.URL.Path)
+		switch {
+		case value == "":
+			return "cannot be compared: the route has no path value " + name + ", or it is empty"
+		case hasDotSegment(r.URL.Path):
+			return "cannot be compared: the path has . or .. in it"
+		case !ok:
+			return "is no text"
+		case text != value:
+			return "is another than the path's"
+		}
+		return ""
 	})
 }
 
@@ -88,30 +118,31 @@ func hasDotSegment(path string) bool {
 	return false
 }
 
-// require returns a requirement about the claim, which must be there.
-func (n ClaimName) require(what string, met func(*http.Request, json.RawMessage) bool) Requirement {
+// require returns a requirement about the claim, which must be there; wrong returns
+// what is wrong with it, "" where nothing is. It does not tell what the claim says,
+// since that may be personal.
+func (n ClaimName) require(what string, wrong func(*http.Request, json.RawMessage) string) Requirement {
 	if len(n.path) == 0 {
 		panic("middleware: a ClaimName is a zero value; make one with Claim")
 	}
-	return claim{n, what, met}
+	return claim{n, what, wrong}
 }
 
 type claim struct {
-	name ClaimName
-	what string
-	met  func(*http.Request, json.RawMessage) bool
+	name  ClaimName
+	what  string
+	wrong func(*http.Request, json.RawMessage) string
 }
 
 func (c claim) String() string { return "claim " + c.name.String() + " " + c.what }
 
-// Check does not tell what the claim has instead: that may be personal.
 func (c claim) Check(r *http.Request, all *claims.Claims) error {
 	value, ok := all.Lookup(c.name.path...)
-	switch {
-	case !ok:
+	if !ok {
 		return fmt.Errorf("the token has no claim %s", c.name)
-	case !c.met(r, value):
-		return fmt.Errorf("the claim %s is another than the route asks for", c.name)
+	}
+	if wrong := c.wrong(r, value); wrong != "" {
+		return fmt.Errorf("the claim %s %s", c.name, wrong)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -183,15 +184,32 @@ func TestAClaimEqualsAPathValue(t *testing.T) {
 func TestNobodyIsToldWhatAClaimHas(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	claim := middleware.Claim("diagnosis")
-	for _, requirement := range []middleware.Requirement{claim.Equals("x"), claim.OneOf("x", "y"), claim.Contains("x"), claim.IsTrue(), claim.EqualsPathValue("org")} {
-		t.Run(requirement.String(), func(t *testing.T) {
+	tests := []struct {
+		requirement middleware.Requirement
+		path        string
+		value       any
+		want        string
+	}{
+		{claim.Equals("x"), "/orgs/1", "private", "is another than the route asks for"},
+		{claim.OneOf("x", "y"), "/orgs/1", "private", "is another than the route asks for"},
+		{claim.Equals("x"), "/orgs/1", []string{"private"}, "is no text"},
+		{claim.Contains("x"), "/orgs/1", []string{"private"}, `does not contain "x"`},
+		{claim.IsTrue(), "/orgs/1", "private", "is not true"},
+		{claim.EqualsPathValue("org"), "/orgs/1", "private", "is another than the path's"},
+		{claim.EqualsPathValue("org"), "/orgs/1", 1, "is no text"},
+		{claim.EqualsPathValue("organization"), "/orgs/1", "private", "cannot be compared: the route has no path value organization, or it is empty"},
+		{claim.EqualsPathValue("org"), "/orgs/%2e%2e", "..", "cannot be compared: the path has . or .. in it"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.requirement.String()+", "+tt.want, func(t *testing.T) {
 			var seen []middleware.Decision
-			h := middleware.New(issuer.Validator(audience), noting(&seen)).Require(requirement)(ok)
-			r := request()
-			issuer.Authorize(r, authtest.Claim("diagnosis", "private"))
+			h := http.NewServeMux()
+			h.Handle("/orgs/{org}", middleware.New(issuer.Validator(audience), noting(&seen)).Require(tt.requirement)(ok))
+			r := httptest.NewRequest("GET", tt.path, nil)
+			issuer.Authorize(r, authtest.Claim("diagnosis", tt.value))
 			w := serve(h, r)
 			require.Equal(t, 403, w.Code)
-			require.EqualError(t, seen[0].Refusal.Err, "middleware: a requirement refuses the request: the claim diagnosis is another than the route asks for")
+			require.EqualError(t, seen[0].Refusal.Err, "middleware: a requirement refuses the request: the claim diagnosis "+tt.want)
 			require.NotContains(t, w.Body.String(), "diagnosis")
 			issuer.Authorize(r)
 			serve(h, r)

@@ -43,7 +43,8 @@
 //	503                      nothing can be said about the token now: retry
 //
 // The challenge (WWW-Authenticate) goes with all but the last. The body is JSON,
-// {"error":…,"error_description":…}, sent with Cache-Control: no-store. It says
+// {"error":…,"error_description":…} (without error where no token was sent), with
+// Cache-Control: no-store. It says
 // the same of every token that is refused: which check failed is for [WithObserver].
 //
 // The token is looked for in the Authorization header. [AllowFormToken],

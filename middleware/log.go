@@ -27,7 +27,9 @@ func LogDecisions(logger *slog.Logger) func(context.Context, Decision) {
 		level, message := slog.LevelDebug, "request let through"
 		switch {
 		case d.Outcome == Undecided && !errors.Is(d.Refusal, context.Canceled):
-			level, message = slog.LevelError, "request refused"
+			level, message = slog.LevelError, "request undecided"
+		case d.Outcome == Undecided:
+			level, message = slog.LevelInfo, "request undecided"
 		case d.Refusal != nil:
 			level, message = slog.LevelInfo, "request refused"
 		}
@@ -64,7 +66,9 @@ func attributes(d Decision, suppressed int) []slog.Attr {
 	}
 	if d.Refusal != nil {
 		all = append(all, slog.Int("status", d.Refusal.Status))
-		add("requirement", d.Requirement)
+		if d.Requirement != d.Policy.String() { // else it is the only one
+			add("requirement", d.Requirement)
+		}
 		reason := d.Refusal.Description
 		if d.Refusal.Err != nil {
 			reason = d.Refusal.Err.Error()

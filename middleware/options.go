@@ -23,6 +23,10 @@ func WithRealm(realm string) Option {
 // before the handler runs or the refusal is written. This is where a program
 // learns why a request was refused; [LogDecisions] writes it to a log.
 //
+// Each guard that a request passes decides once: where a route has one and its group
+// another, a request that is let through is two decisions. One that is refused is
+// refused once.
+//
 // It runs on the request's goroutine, with the request's context, so it must be
 // quick and safe for concurrent use. Several observers are called in the order in
 // which they are given. It panics if observe is nil. See [ContextWithObserver] for
@@ -39,8 +43,8 @@ func WithObserver(observe func(context.Context, Decision)) Option {
 // already; write sends the status, e.Status, and the body it likes. Where it
 // sends no status of its own, e.Status is sent.
 //
-// It must not show e.Unwrap() to the client: that is the reason. It panics if
-// write is nil.
+// e.Code is empty where no token was sent. It must not show e.Unwrap() to the client:
+// that is the reason. It panics if write is nil.
 func WithErrorHandler(write func(w http.ResponseWriter, r *http.Request, e *Error)) Option {
 	if write == nil {
 		panic("middleware: WithErrorHandler was given a nil function")

@@ -48,7 +48,7 @@ func (a Access) String() string {
 	case Unprotected:
 		return "unprotected"
 	case Open:
-		return "open"
+		return "public"
 	case AnonymousAllowed:
 		return "anonymous allowed"
 	case TokenRequired:
@@ -148,9 +148,24 @@ func (p Policy) and(inner Policy) Policy {
 	return both
 }
 
+// Routes returns the routes of a net/http program, sorted, from the list by which it
+// fills its ServeMux, for tests such as authtest.Issuer.Routes. The patterns are those
+// of [http.ServeMux].
+func Routes(handlers map[string]http.Handler) []Route {
+	var routes []Route
+	for _, pattern := range slices.Sorted(maps.Keys(handlers)) {
+		method, path, found := strings.Cut(pattern, " ")
+		if !found {
+			method, path = "", pattern
+		}
+		routes = append(routes, Route{Method: method, Pattern: strings.TrimLeft(path, " \t"), Policy: PolicyOf(handlers[pattern])})
+	}
+	return routes
+}
+
 // A Route is an entry of a router, and what is asked of requests for it.
 type Route struct {
-	Method  string // such as "GET"
+	Method  string // such as "GET"; empty: any
 	Pattern string // as the router has it
 
 	// Policy is what is asked for; [Unprotected] where no guard was found.
@@ -158,7 +173,9 @@ type Route struct {
 }
 
 // String returns the route in words, such as "GET /patients: scope read:patients".
-func (r Route) String() string { return r.Method + " " + r.Pattern + ": " + r.Policy.String() }
+func (r Route) String() string {
+	return strings.TrimLeft(r.Method+" "+r.Pattern, " ") + ": " + r.Policy.String()
+}
 
 // needs is what a client should ask the issuer for.
 type needs struct {

@@ -149,3 +149,19 @@ func TestWiringWhileRequestsCome(t *testing.T) {
 	<-done
 	require.Contains(t, serve(metadata, plain("GET", "/")).Body.String(), `"scope:99"`)
 }
+
+func TestRoutesOfAServeMux(t *testing.T) {
+	guard := having("a")
+	routes := middleware.Routes(map[string]http.Handler{
+		"GET /b":              guard.RequireScope("a")(ok),
+		"/a":                  ok,
+		"POST example.com/c/": middleware.Public(ok),
+	})
+	var got []string
+	for _, route := range routes {
+		got = append(got, route.String())
+	}
+	require.Equal(t, []string{"/a: unprotected", "GET /b: scope a", "POST example.com/c/: public"}, got)
+	require.Equal(t, middleware.Route{Method: "", Pattern: "/a"}, routes[0])
+	require.Empty(t, middleware.Routes(nil))
+}

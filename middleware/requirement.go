@@ -32,8 +32,14 @@ type Requirement interface {
 // Scopes returns the requirement that a token's scopes satisfy the rule. Where
 // they do not, the answer is 403 and insufficient_scope, and names all the
 // scopes of the alternative that the token comes closest to (RFC 6750 §3.1), with
-// those of the other requirements that the guard has for the request. It panics if
-// the rule is the zero one, which nothing satisfies.
+// those of the other requirements that the guard has for the request.
+//
+// Closest is the alternative with the fewest scopes missing, and of those the one
+// that is written first; without a token, that is the shortest. So of
+// Any("admin").Or(All("read:patients", "read:labs")) it is admin: where clients ask
+// for what challenges name, such an alternative has them ask for more than they need.
+//
+// It panics if the rule is the zero one, which nothing satisfies.
 func Scopes(rule scope.Rule) Requirement {
 	if rule.Closest(scope.Set{}).Len() == 0 {
 		panic("middleware: Scopes was given an empty rule; make one with scope.All or scope.Any")

@@ -304,6 +304,8 @@ func TestAnEmptyRequirementPanicsAtWiring(t *testing.T) {
 		{"no element", func() { middleware.Claim("a").Contains() }, "Claim.Contains needs at least one value"},
 		{"an empty element", func() { middleware.Claim("a").Contains("x", "") }, "Claim.Contains needs at least one value"},
 		{"an empty path value", func() { middleware.Claim("a").EqualsPathValue("") }, "Claim.EqualsPathValue needs"},
+		{"a path value as in a pattern", func() { middleware.Claim("a").EqualsPathValue("{org}") }, "write the name alone"},
+		{"a path value as in gin", func() { middleware.Claim("a").EqualsPathValue(":org") }, "write the name alone"},
 		{"no acr", func() { middleware.ACR() }, "ACR needs at least one value"},
 		{"an empty acr", func() { middleware.ACR("") }, "ACR needs at least one value"},
 		{"an acr with a space", func() { middleware.ACR("a b") }, "without space"},
