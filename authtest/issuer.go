@@ -169,12 +169,18 @@ func (i *Issuer) Validator(audience string, options ...claims.Option) *claims.Va
 // and without scopes, except for what the options say. Its audience is that of
 // the first call of [Issuer.Validator] or [Issuer.Config]: where there was none,
 // [Audience] is needed.
-func (i *Issuer) Token(options ...TokenOption) string { return i.sign(i.accessToken(options)) }
+func (i *Issuer) Token(options ...TokenOption) string {
+	i.helper()
+	return i.sign(i.accessToken(options))
+}
 
 // IDToken returns a signed ID Token, as the issuer would give it to the client
 // [DefaultClientID] after user-1 has logged in: its audience is the client. No
 // API may accept it.
-func (i *Issuer) IDToken(options ...TokenOption) string { return i.sign(i.idToken(options)) }
+func (i *Issuer) IDToken(options ...TokenOption) string {
+	i.helper()
+	return i.sign(i.idToken(options))
+}
 
 // Authorize puts an access token of [Issuer.Token] on a request, in place of the
 // one that it may have.
