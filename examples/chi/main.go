@@ -35,10 +35,10 @@ func main() {
 
 // newAPI returns the API. It takes the validator, so that a test can bring the
 // one of a fake issuer.
-func newAPI(validator middleware.Validator) http.Handler {
+func newAPI(validator middleware.Validator) chi.Router {
 	guard := middleware.New(validator, middleware.WithObserver(middleware.LogDecisions(slog.Default())))
 	r := chi.NewRouter()
-	r.Get("/health", health)
+	r.Method("GET", "/health", middleware.Public(http.HandlerFunc(health)))
 	r.With(chiguard.Handler(guard)).Get("/me", me)
 	r.With(chiguard.RequireScope(guard, "read:patients")).Get("/patients", patients)
 	return r

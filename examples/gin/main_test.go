@@ -1,11 +1,14 @@
 package main
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/bearerguard/bearerguard/authtest"
+	"github.com/bearerguard/bearerguard/middleware"
+	"github.com/bearerguard/bearerguard/middleware/ginguard"
 	"github.com/stretchr/testify/require"
 )
 
@@ -51,11 +54,17 @@ func TestTheAPIStands(t *testing.T) {
 	for path, scopes := range map[string][]string{"/me": nil, "/patients": {"read:patients"}} {
 		t.Run(path, func(t *testing.T) {
 			authtest.NewIssuer(t).Suite(t, authtest.Target{
-				Handler:  newAPI,
+				Handler:  func(v middleware.Validator) http.Handler { return newAPI(v) },
 				Request:  httptest.NewRequest("GET", path, nil),
 				Audience: "https://example.com/health-api",
 				Scope:    scopes,
 			})
 		})
 	}
+}
+
+func TestNoRouteIsForgotten(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	e := newAPI(issuer.Validator("https://example.com/health-api"))
+	issuer.Routes(t, e, ginguard.Routes(e))
 }

@@ -36,10 +36,20 @@ func main() {
 func newAPI(validator middleware.Validator) http.Handler {
 	guard := middleware.New(validator, middleware.WithObserver(middleware.LogDecisions(slog.Default())))
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", health)
-	mux.Handle("GET /me", guard.Handler(http.HandlerFunc(me)))
-	mux.Handle("GET /patients", guard.RequireScope("read:patients")(http.HandlerFunc(patients)))
+	for pattern, handler := range routes(guard) {
+		mux.Handle(pattern, handler)
+	}
 	return mux
+}
+
+// routes are a list, so that a test can see to it that each is protected, or open on
+// purpose.
+func routes(guard *middleware.Guard) map[string]http.Handler {
+	return map[string]http.Handler{
+		"GET /health":   middleware.Public(http.HandlerFunc(health)),
+		"GET /me":       guard.Handler(http.HandlerFunc(me)),
+		"GET /patients": guard.RequireScope("read:patients")(http.HandlerFunc(patients)),
+	}
 }
 
 func health(w http.ResponseWriter, _ *http.Request) { write(w, "ok") }

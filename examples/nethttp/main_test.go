@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/bearerguard/bearerguard/authtest"
+	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/stretchr/testify/require"
 )
 
@@ -58,4 +59,10 @@ func TestTheAPIStands(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestNoRouteIsForgotten(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	validator := issuer.Validator("https://example.com/health-api")
+	issuer.Routes(t, newAPI(validator), middleware.Routes(routes(middleware.New(validator))))
 }
