@@ -409,6 +409,11 @@ func (s *story) present(token string, how int) {
 				a.is = append(a.is, sentinel)
 			}
 		}
+		// Of the end of a request and the end of a fetch at the same moment, chance
+		// says which one is told of.
+		if how >= 1 && how <= 3 && errors.Is(err, jwks.ErrUnavailable) {
+			a.err, a.is = jwks.ErrUnavailable.Error(), []error{claims.ErrUnavailable, jwks.ErrUnavailable}
+		}
 	})
 	for n := range answers {
 		answers[n].fetches = s.issuer.fetches(n)
