@@ -11,6 +11,7 @@ import (
 	"github.com/bearerguard/bearerguard/authtest"
 	"github.com/bearerguard/bearerguard/claims"
 	"github.com/bearerguard/bearerguard/jwks"
+	"github.com/bearerguard/bearerguard/scope"
 )
 
 func ExampleNewValidator() {
@@ -106,6 +107,76 @@ func ExampleValidator_Status() {
 	// false
 	// true
 	// true
+}
+
+// An API moves to another domain of its authorization server, or to another one: the
+// old issuer and the new one side by side, until the last old token has expired.
+func ExampleWithIssuer() {
+	t := new(testing.T)
+	old, current := authtest.NewIssuer(t), authtest.NewIssuer(t)
+	validator, err := claims.NewValidator(
+		current.Config("https://api.example.com"), // in a program: claims.Config{Issuer: …, Audience: …}
+		claims.WithIssuer(old.Config("https://example.com/health-api")),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	tell := func(token string) {
+		c, err := validator.Validate(context.Background(), token)
+		switch {
+		case err != nil:
+			fmt.Println(claims.Reason(err))
+		case c.Issuer == old.URL(): // count these: at none, take the old one out
+			fmt.Println("old:", c.Subject)
+		default:
+			fmt.Println("new:", c.Subject)
+		}
+	}
+	tell(old.Token())
+	tell(current.Token())
+	tell(current.Token(authtest.IssuedBy(old.URL()), authtest.Audience("https://example.com/health-api"))) // the new one's key signs for itself only
+	tell(current.Token(authtest.Audience("https://example.com/health-api")))                               // and each has its own audience
+	old.SetDown(true)                                                                                      // its keys serve on, and the new one does not notice
+	tell(current.Token())
+	// Output:
+	// old: user-1
+	// new: user-1
+	// claims: the token's key is not the issuer's
+	// claims: the token is for another audience
+	// new: user-1
+}
+
+// An issuer's own management API is a resource server like any other: here Auth0's,
+// whose audience is the domain's /api/v2/ and whose scopes are such as read:users.
+func ExampleNewValidator_managementAPI() {
+	t := new(testing.T)
+	issuer := authtest.NewIssuer(t)      // in a program: Issuer: "https://my-domain.auth0.com/",
+	audience := issuer.URL() + "api/v2/" // and Audience: "https://my-domain.auth0.com/api/v2/"
+	validator, err := claims.NewValidator(issuer.Config(audience))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	mayRead := scope.All("read:users")
+	for _, token := range []string{
+		issuer.Token(authtest.Like(authtest.Auth0), authtest.Scope("read:users", "update:users")),
+		issuer.Token(authtest.Like(authtest.Auth0), authtest.Scope("read:current_user")),
+		issuer.Token(authtest.Like(authtest.Auth0), authtest.Scope("read:users"), authtest.Audience("https://example.com/health-api")),
+		issuer.IDToken(authtest.Like(authtest.Auth0), authtest.Audience(audience)),
+	} {
+		c, err := validator.Validate(context.Background(), token)
+		if err != nil {
+			fmt.Println(claims.Reason(err))
+			continue
+		}
+		fmt.Println(c.Scope, mayRead.Allows(c.Scope))
+	}
+	// Output:
+	// read:users update:users true
+	// read:current_user false
+	// claims: the token is for another audience
+	// claims: the token is an ID Token, not an access token
 }
 
 // All checks at once, for tools that tell a developer why a token is refused.

@@ -65,7 +65,8 @@ const (
 // signature is about a token that anyone may have written.
 //
 // Where the token is from another issuer, its claims are checked by this
-// configuration all the same. [Config].Check is asked only about a token that is
+// configuration all the same; where there are several (see [WithIssuer]), nothing says
+// by which, and they are not. [Config].Check is asked only about a token that is
 // otherwise good.
 func (v *Validator) Explain(ctx context.Context, token string) Report {
 	_, only := v.only()
@@ -112,7 +113,14 @@ func (i *inspection) tellForm() string {
 	return fmt.Sprintf("a JWS in compact form, %d bytes, typ %s", len(i.token), orNone(i.form.Type))
 }
 
-func (i *inspection) tellIssuer() string { return "it is from the trusted issuer" }
+func (i *inspection) tellIssuer() string {
+	if _, only := i.validator.only(); only != nil {
+		return "it is from the trusted issuer"
+	}
+	value, _ := i.payload.Lookup("iss")
+	name, _ := value.Text() // one of those that were configured, so it is no stranger's text
+	return fmt.Sprintf("it says that it is from %q, one of %d trusted issuers", name, len(i.validator.issuers))
+}
 
 func (i *inspection) tellAlgorithm() string { return i.form.Algorithm }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/bearerguard/bearerguard/authtest"
@@ -117,13 +118,15 @@ func TestADeadIssuerDoesNotTouchTheTokensOfAnother(t *testing.T) {
 }
 
 func TestMistakesWithSeveralIssuers(t *testing.T) {
-	good := claims.Config{Issuer: issuer, Audience: audience}
+	shared := pinned(t, trustedKey())
+	good := claims.Config{Issuer: issuer, Audience: audience, Keys: shared}
 	tests := []struct {
 		name   string
 		second claims.Config
 		want   string
 	}{
 		{"the same twice", good, `claims: the issuer "https://issuer.example/" is configured twice: each has one Config`},
+		{"the keys of the other", claims.Config{Issuer: otherIssuer, Audience: audience, Keys: shared}, `claims: the issuers "https://issuer.example/" and "https://other.example/" have the same Config.Keys: give each a source of its own`},
 		{"no audience", claims.Config{Issuer: otherIssuer}, "claims: Config.Audience is empty"},
 		{"no issuer", claims.Config{Audience: audience}, "claims: Config.Issuer is empty"},
 	}
@@ -155,4 +158,132 @@ func TestWarmAndStatusAreOfAllIssuers(t *testing.T) {
 	require.NoError(t, err)
 	_, err = v.Validate(t.Context(), down.Token(authtest.Audience(audience)))
 	require.True(t, errors.Is(err, claims.ErrUnavailable))
+}
+
+// A source that is shared would let one issuer sign for the other.
+func TestNoTwoIssuersShareASource(t *testing.T) {
+	remote, err := jwks.NewRemote(jwks.Config{URL: "https://keys.example/jwks.json"}) // of no issuer in particular
+	require.NoError(t, err)
+	for _, shared := range []jwks.Source{remote, pinned(t, trustedKey()), downSource{}} {
+		_, err := claims.NewValidator(claims.Config{Issuer: issuer, Audience: audience, Keys: shared},
+			claims.WithIssuer(claims.Config{Issuer: otherIssuer, Audience: audience, Keys: shared}))
+		require.ErrorContains(t, err, "have the same Config.Keys", "%T", shared)
+	}
+	// Two validators may: each believes one issuer.
+	for _, name := range []string{issuer, otherIssuer} {
+		_, err := claims.NewValidator(claims.Config{Issuer: name, Audience: audience, Keys: remote})
+		require.NoError(t, err)
+	}
+	// What cannot be compared must not panic.
+	_, err = claims.NewValidator(claims.Config{Issuer: issuer, Audience: audience, Keys: sources{remote}},
+		claims.WithIssuer(claims.Config{Issuer: otherIssuer, Audience: audience, Keys: sources{remote}}))
+	require.NoError(t, err)
+}
+
+// sources are compared with nothing, since a slice cannot be.
+type sources []jwks.Source
+
+func (s sources) Keys(ctx context.Context, alg, kid string) ([]*jwks.Key, error) {
+	return s[0].Keys(ctx, alg, kid)
+}
+
+func TestAnAliasIsOfItsIssuerOnly(t *testing.T) {
+	aliases := []string{"api://alias", "api://spare"}
+	v, err := claims.NewValidator(
+		claims.Config{Issuer: issuer, Audience: audience, AudienceAliases: aliases[:1], Keys: pinned(t, trustedKey())},
+		claims.WithIssuer(claims.Config{Issuer: otherIssuer, Audience: "api://other", AudienceAliases: aliases[1:], Keys: pinned(t, stolenKey())}))
+	require.NoError(t, err)
+	aliases[0], aliases[1] = "api://changed", "api://changed"
+	tests := []struct {
+		key           *rsa.PrivateKey
+		issuer, alias string
+		good          bool
+	}{
+		{trustedKey(), issuer, "api://alias", true},
+		{stolenKey(), otherIssuer, "api://spare", true},
+		{trustedKey(), issuer, "api://spare", false},
+		{trustedKey(), issuer, "api://other", false},
+		{stolenKey(), otherIssuer, "api://alias", false},
+		{stolenKey(), otherIssuer, "api://changed", false},
+	}
+	for _, tt := range tests {
+		_, err := v.Validate(t.Context(), signWith(tt.key, goodHeader, payload(set{"iss": tt.issuer, "aud": tt.alias})))
+		if tt.good {
+			require.NoError(t, err, tt)
+		} else {
+			require.ErrorIs(t, err, claims.ErrAudience, tt)
+		}
+	}
+}
+
+// What was accepted for one issuer says nothing of another, and each time the keys and
+// the check are those of the token's own issuer.
+func TestTheMemoryKeepsIssuersApart(t *testing.T) {
+	first, second := &countingSource{Source: pinned(t, trustedKey())}, &countingSource{Source: pinned(t, stolenKey())}
+	revoked := false
+	check := func(context.Context, *claims.Claims) error {
+		if revoked {
+			return errors.New("revoked")
+		}
+		return nil
+	}
+	v, err := claims.NewValidator(claims.Config{Issuer: issuer, Audience: audience, Keys: first},
+		claims.WithIssuer(claims.Config{Issuer: otherIssuer, Audience: audience, Keys: second, Check: check}))
+	require.NoError(t, err)
+	ofFirst, ofSecond := sign(goodHeader, payload(nil)), signWith(stolenKey(), goodHeader, payload(set{"iss": otherIssuer}))
+	for range 2 {
+		for token, name := range map[string]string{ofFirst: issuer, ofSecond: otherIssuer} {
+			c, err := v.Validate(t.Context(), token)
+			require.NoError(t, err)
+			require.Equal(t, name, c.Issuer)
+		}
+	}
+	require.Equal(t, uint64(2), v.Memory().Hits)
+	require.Equal(t, []int{2, 2}, []int{first.asked, second.asked})
+
+	// The one's payload with the other's signature, both known.
+	of := func(token string) []string { return strings.Split(token, ".") }
+	mixed := strings.Join([]string{of(ofFirst)[0], of(ofFirst)[1], of(ofSecond)[2]}, ".")
+	_, err = v.Validate(t.Context(), mixed)
+	require.ErrorIs(t, err, claims.ErrSignature)
+
+	// The second withdraws its key and takes that of the first: what the first has
+	// signed for itself is still not the second's.
+	second.Source = pinned(t, trustedKey())
+	_, err = v.Validate(t.Context(), ofSecond)
+	require.ErrorIs(t, err, claims.ErrSignature)
+	second.Source = pinned(t, stolenKey())
+
+	revoked = true
+	_, err = v.Validate(t.Context(), ofSecond)
+	require.ErrorIs(t, err, claims.ErrRefused)
+	_, err = v.Validate(t.Context(), ofFirst)
+	require.NoError(t, err, "the check is the second's alone")
+}
+
+func TestExplainWithSeveralIssuers(t *testing.T) {
+	v, err := claims.NewValidator(claims.Config{Issuer: issuer, Audience: audience, Keys: pinned(t, trustedKey())},
+		claims.WithIssuer(claims.Config{Issuer: otherIssuer, Audience: "api://other", Keys: pinned(t, stolenKey())}))
+	require.NoError(t, err)
+
+	report := v.Explain(t.Context(), signWith(stolenKey(), goodHeader, payload(set{"iss": otherIssuer, "aud": "api://other"})))
+	require.NoError(t, report.Err)
+	require.Equal(t, `it says that it is from "https://other.example/", one of 2 trusted issuers`, report.Checks[1].Detail)
+
+	report = v.Explain(t.Context(), sign(goodHeader, payload(set{"iss": otherIssuer, "aud": "api://other"})))
+	require.ErrorIs(t, report.Err, claims.ErrSignature)
+
+	// Of a stranger's token, nothing says by which configuration to check the rest.
+	report = v.Explain(t.Context(), sign(goodHeader, payload(set{"iss": "https://other.example"})))
+	require.ErrorIs(t, report.Err, claims.ErrIssuer)
+	for _, check := range report.Checks {
+		switch check.Name {
+		case "issuer":
+			require.Contains(t, check.Detail, "lacks the slash at the end of the configured one")
+			require.Contains(t, check.Hint, "the slash at the end counts")
+		case "key", "signature", "audience", "time", "own check":
+			require.Equal(t, claims.NotReached, check.Outcome, check.Name)
+		}
+	}
+	require.Nil(t, report.UnverifiedClaims)
 }

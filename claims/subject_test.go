@@ -31,6 +31,11 @@ func TestSubjectKind(t *testing.T) {
 		{"a user who calls himself a service account of another client", set{"sid": "s", "preferred_username": "service-account-client-2"}, claims.UserSubject},
 
 		{"a user who calls himself this client's service account", set{"sid": "s", "preferred_username": "service-account-client-1"}, claims.UnknownSubject},
+		{"a user who calls himself as the client is called", set{"sub": "client-1", "email": "a@b.example"}, claims.UnknownSubject},
+		{"a user with the ID of the client, who has a session", set{"sub": "client-1", "sid": "s", "auth_time": 1}, claims.UnknownSubject},
+		{"a user who calls himself a client of Auth0", set{"sub": "client-1@clients", "name": "Eve"}, claims.UnknownSubject},
+		{"the ID of the client, and idtyp user", set{"sub": "client-1", "idtyp": "user"}, claims.UnknownSubject},
+		{"a machine that has a name, by the issuer's word", set{"gty": "client-credentials", "name": "Reporter"}, claims.MachineSubject},
 		{"no sign", nil, claims.UnknownSubject},
 		{"another's @clients", set{"sub": "other@clients"}, claims.UnknownSubject},
 		{"neither subject nor client", set{"sub": nil, "client_id": nil, "scope": "a"}, claims.UnknownSubject},

@@ -126,10 +126,17 @@ func WithMaxTokenSize(bytes int) Option {
 // Which Config counts is decided by the token's "iss" alone, compared as it is; the
 // keys of one issuer never verify the token of another (RFC 8725 §3.8), and one that
 // is slow or down does not touch the others' tokens. The same issuer twice is an
-// error.
+// error, and so is one Keys for two: two domains of one tenant, which sign with the
+// same keys, get a source each.
 //
-// Subjects are unique within an issuer only: whoever stores them must store
-// Claims.Issuer too.
+// All else in a Config is this issuer's alone too, also Check and Profile: a list of
+// revoked tokens that is to hold for all issuers must stand in each Config.
+//
+// What comes after holds across all of them, since each may say what it likes in its
+// tokens. A scope opens a route whichever issuer grants it; so does a client's ID
+// (middleware.Clients), a role, or an organization in a claim. And subjects are unique
+// within an issuer only: whoever stores them must store Claims.Issuer too. For a route
+// that takes fewer issuers there is middleware.Issuers.
 func WithIssuer(config Config) Option {
 	return Option{func(v *Validator) error { return v.trust(config) }}
 }
@@ -138,7 +145,8 @@ func WithIssuer(config Config) Option {
 // this API. It is safe for concurrent use. Make one with [NewValidator]; the zero
 // value can check nothing.
 type Validator struct {
-	issuers  map[string]*issuer // by issuer identifier
+	issuers  map[string]*issuer     // by issuer identifier
+	owners   map[jwks.Source]string // whose keys a source has
 	audience string
 	maxSize  int
 	memory   *memory // nil: none
@@ -162,7 +170,7 @@ type issuer struct {
 //
 // The error says which field is wrong and what to do.
 func NewValidator(config Config, options ...Option) (*Validator, error) {
-	v := &Validator{issuers: map[string]*issuer{}, audience: config.Audience, maxSize: DefaultMaxTokenSize, memory: newMemory(DefaultMemorySize)}
+	v := &Validator{issuers: map[string]*issuer{}, owners: map[jwks.Source]string{}, audience: config.Audience, maxSize: DefaultMaxTokenSize, memory: newMemory(DefaultMemorySize)}
 	if err := v.trust(config); err != nil {
 		return nil, fmt.Errorf("claims: %w", err)
 	}
@@ -185,6 +193,14 @@ func (v *Validator) trust(config Config) error {
 	}
 	if _, twice := v.issuers[config.Issuer]; twice {
 		return fmt.Errorf("the issuer %q is configured twice: each has one Config", config.Issuer)
+	}
+	// Whoever holds a key of a shared source could sign for either issuer. (What
+	// cannot be compared is let pass: it is somebody's own.)
+	if reflect.ValueOf(trusted.keys).Comparable() {
+		if other, shared := v.owners[trusted.keys]; shared {
+			return fmt.Errorf("the issuers %q and %q have the same Config.Keys: give each a source of its own, or the keys of one verify the tokens of the other", other, config.Issuer)
+		}
+		v.owners[trusted.keys] = config.Issuer
 	}
 	v.issuers[config.Issuer] = trusted
 	return nil
@@ -323,6 +339,10 @@ func (v *Validator) Warm(ctx context.Context) error {
 // away while the state is jwks.NotReady must call [Validator.Warm] then, or nothing
 // ever will: see the example. jwks.Degraded is ready, since there are keys to serve
 // from.
+//
+// Of several issuers, each has a status of its own. One that is not ready keeps only
+// its own tokens out, so a probe that waits for all of them lets an outage of one
+// stop the requests of the others.
 func (v *Validator) Status() []jwks.Status {
 	var all []jwks.Status
 	for _, name := range v.Issuers() {

@@ -59,12 +59,12 @@ func Static(keys ...*Key) Source {
 			panic("jwks: Static was given a nil key")
 		}
 	}
-	return static{newIndex(keys)}
+	return &static{newIndex(keys)} // a pointer, so that it can be told from another
 }
 
 type static struct{ index index }
 
-func (s static) Keys(_ context.Context, alg, kid string) ([]*Key, error) {
+func (s *static) Keys(_ context.Context, alg, kid string) ([]*Key, error) {
 	return s.index.lookup(alg, kid)
 }
 
