@@ -91,6 +91,58 @@ func ExampleClients() {
 	// 403 Bearer realm="api"
 }
 
+// Several clients, one API. The portal's own customers get in by its client only, and
+// the mobile app reads.
+func ExampleClients_several() {
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	mux := http.NewServeMux()
+	mux.Handle("GET /patients", guard.Require(middleware.Clients("mobile-app", "portal"))(http.NotFoundHandler()))
+	mux.Handle("PUT /patients", guard.Require(middleware.Clients("portal"))(http.NotFoundHandler()))
+	// This client logs users in too, so its machine's token must be one.
+	mux.Handle("POST /import", guard.Require(middleware.Clients("portal"), middleware.Machine())(http.NotFoundHandler()))
+
+	for _, request := range []struct{ method, path, client, subject string }{
+		{"GET", "/patients", "mobile-app", "user-1"},
+		{"PUT", "/patients", "mobile-app", "user-1"},
+		{"PUT", "/patients", "portal", "user-1"},
+		{"POST", "/import", "portal", "user-1"},
+		{"POST", "/import", "portal", "portal"}, // by client credentials
+	} {
+		r := httptest.NewRequest(request.method, request.path, nil)
+		issuer.Authorize(r, authtest.ClientID(request.client), authtest.Subject(request.subject))
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		fmt.Println(request.method, request.path, request.client, request.subject, w.Code)
+	}
+	// Output:
+	// GET /patients mobile-app user-1 404
+	// PUT /patients mobile-app user-1 403
+	// PUT /patients portal user-1 404
+	// POST /import portal user-1 403
+	// POST /import portal portal 404
+}
+
+// A partner's authorization server is trusted as well, but not for everything.
+func ExampleIssuers() {
+	own, partner := exampleIssuer(), exampleIssuer()
+	const audience = "https://example.com/health-api"
+	guard := middleware.New(own.Validator(audience, claims.WithIssuer(partner.Config(audience))))
+	mux := http.NewServeMux()
+	mux.Handle("GET /patients", guard.RequireScope("read:patients")(http.NotFoundHandler()))
+	mux.Handle("GET /staff", guard.Require(middleware.Issuers(own.URL()), middleware.Scopes(scope.All("admin")))(http.NotFoundHandler()))
+
+	// Scopes hold across issuers, so the partner can write admin into its tokens.
+	token := partner.Token(authtest.Scope("read:patients", "admin"))
+	get(mux, "/patients", token)
+	get(mux, "/staff", token)
+	get(mux, "/staff", own.Token(authtest.Scope("admin")))
+	// Output:
+	// 404
+	// 403 Bearer realm="api"
+	// 404
+}
+
 // The organization in the path is the token's.
 func ExampleClaimName_EqualsPathValue() {
 	issuer := exampleIssuer()

@@ -13,8 +13,8 @@ import (
 )
 
 // A Requirement is what a route asks of a request beyond a good access token.
-// [Scopes], [Clients], [Claim], [ACR], [MaxAuthAge] and [ByMethod] make the usual
-// ones, [Func] one of your own.
+// [Scopes], [Clients], [Issuers], [Machine], [NotMachine], [Claim], [ACR], [MaxAuthAge]
+// and [ByMethod] make the usual ones, [Func] one of your own.
 type Requirement interface {
 	// Check returns nil where the request and the claims of its token meet the
 	// requirement. It must not change the claims. An error refuses the request:
@@ -65,6 +65,10 @@ func (s scopes) needs(_ *http.Request, have scope.Set) needs {
 // Clients returns the requirement that the token was issued to one of these
 // clients, which the issuer says in client_id, azp or the like: see
 // claims.Claims.ClientID. It panics if there is none, or one is empty.
+//
+// A client's ID is unique within its issuer only. Where a validator trusts several
+// (claims.WithIssuer), another issuer may have a client of the same ID, which gets in
+// here too: ask for [Issuers] as well.
 func Clients(ids ...string) Requirement {
 	return clients(texts("Clients", ids))
 }
@@ -83,9 +87,37 @@ func (ids clients) Check(_ *http.Request, c *claims.Claims) error {
 
 func (ids clients) String() string { return "client " + strings.Join(ids, " or ") }
 
+// Issuers returns the requirement that the token is from one of these issuers, by
+// their identifiers, compared as they are: for a route that takes fewer issuers than
+// the validator trusts (claims.WithIssuer).
+//
+//	guard.Require(middleware.Issuers("https://login.example.com/"), middleware.Clients("portal"))
+//
+// It trusts nobody whom the validator does not. It panics if there is none, or one is
+// empty.
+func Issuers(ids ...string) Requirement {
+	return issuers(texts("Issuers", ids))
+}
+
+type issuers []string
+
+func (ids issuers) Check(_ *http.Request, c *claims.Claims) error {
+	if !slices.Contains(ids, c.Issuer) { // an empty one is never among them
+		return errors.New("the token is from an issuer that this route does not take")
+	}
+	return nil
+}
+
+func (ids issuers) String() string { return "issuer " + strings.Join(ids, " or ") }
+
 // Machine returns the requirement that the token speaks of a machine: of the client
 // itself, without a user. It goes by signs that the issuer gives, see
-// claims.Claims.SubjectKind: a token without any is refused.
+// claims.Claims.SubjectKind: a token without any is refused, and so is one with signs
+// of both.
+//
+// It cannot see through an issuer that lets users choose a sub which is the ID of
+// their client. Where machines may do more than users, ask for a scope as well that
+// only machines are granted, or for [Clients] that no user logs in by.
 func Machine() Requirement { return machine{} }
 
 type machine struct{}
@@ -100,15 +132,19 @@ func (machine) Check(_ *http.Request, c *claims.Claims) error {
 func (machine) String() string { return "a machine" }
 
 // NotMachine returns the requirement that the token does not speak of a machine. It
-// refuses tokens with the signs of one, see claims.Claims.SubjectKind. A machine's
-// token without any sign gets through: what must have a user asks for something that
-// only users' tokens have, such as a claim or [MaxAuthAge].
+// refuses tokens with the signs of one, see claims.Claims.SubjectKind, and any whose
+// subject is the client. A machine's token without any sign gets through: what must
+// have a user asks for something that only users' tokens have, such as a claim or
+// [MaxAuthAge].
 func NotMachine() Requirement { return notMachine{} }
 
 type notMachine struct{}
 
 func (notMachine) Check(_ *http.Request, c *claims.Claims) error {
-	if c.SubjectKind() == claims.MachineSubject {
+	// Of a subject that is the client with the sign of a user, neither is known. Here
+	// that is a reason to refuse it, too.
+	client := c.ClientID != "" && (c.Subject == c.ClientID || c.Subject == c.ClientID+"@clients")
+	if client || c.SubjectKind() == claims.MachineSubject {
 		return errors.New("the token is a machine's")
 	}
 	return nil

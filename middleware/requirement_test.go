@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerguard/bearerguard/authtest"
 	"github.com/bearerguard/bearerguard/claims"
 	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/bearerguard/bearerguard/scope"
@@ -149,6 +150,73 @@ func TestClients(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestIssuers(t *testing.T) {
+	const first, second = "https://login.example.com/", "https://old.example.com/"
+	for issuer, status := range map[string]int{
+		first: 200, second: 200, "https://login.example.com": 403, "https://LOGIN.example.com/": 403, "https://evil.example/": 403, "": 403,
+	} {
+		var seen []middleware.Decision
+		w := serve(saying(claims.Claims{Issuer: issuer}, noting(&seen)).Require(middleware.Issuers(first, second))(ok), sent("GET", "/"))
+		require.Equal(t, status, w.Code, issuer)
+		require.Equal(t, "issuer https://login.example.com/ or https://old.example.com/", seen[0].Policy.String())
+		if status == 403 {
+			require.Equal(t, denied, challengeOf(w))
+			require.Equal(t, sayDenied, w.Body.String())
+			require.EqualError(t, seen[0].Refusal.Err, "middleware: a requirement refuses the request: the token is from an issuer that this route does not take")
+		}
+	}
+	// The list is the route's own.
+	ids := []string{first}
+	h := saying(claims.Claims{Issuer: second}).Require(middleware.Issuers(ids...))(ok)
+	ids[0] = second
+	require.Equal(t, 403, serve(h, sent("GET", "/")).Code)
+}
+
+// A client of the same ID at another issuer is another client.
+func TestClientsHoldAcrossIssuersAndIssuersDoNot(t *testing.T) {
+	own, other := authtest.NewIssuer(t), authtest.NewIssuer(t)
+	const audience = "https://example.com/health-api"
+	guard := middleware.New(own.Validator(audience, claims.WithIssuer(other.Config(audience))))
+	clients := guard.Require(middleware.Clients("portal"))(ok)
+	both := guard.Require(middleware.Issuers(own.URL()), middleware.Clients("portal"))(ok)
+	for issuer, status := range map[*authtest.Issuer]int{own: 200, other: 403} {
+		r := plain("GET", "/")
+		issuer.Authorize(r, authtest.ClientID("portal"))
+		require.Equal(t, 200, serve(clients, r).Code)
+		require.Equal(t, status, serve(both, r).Code)
+	}
+}
+
+func TestMachineAndNotMachine(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	machine, notMachine := guard.Require(middleware.Machine())(ok), guard.Require(middleware.NotMachine())(ok)
+	claim := authtest.Claim
+	tests := []struct {
+		name                string
+		token               []authtest.TokenOption
+		machine, notMachine int
+	}{
+		{"a machine, by its subject", []authtest.TokenOption{authtest.Subject("client-1")}, 200, 403},
+		{"a machine, by the grant", []authtest.TokenOption{claim("gty", "client-credentials")}, 200, 403},
+		{"Auth0's machine", []authtest.TokenOption{authtest.Subject("client-1@clients")}, 200, 403},
+		{"Keycloak's machine", []authtest.TokenOption{claim("preferred_username", "service-account-client-1")}, 200, 403},
+		{"a user", []authtest.TokenOption{claim("auth_time", 1)}, 403, 200},
+		{"no sign", nil, 403, 200},
+		{"a user who has the name of the client", []authtest.TokenOption{authtest.Subject("client-1"), claim("email", "eve@example.com")}, 403, 403},
+		{"a user who has the name of its service account", []authtest.TokenOption{claim("preferred_username", "service-account-client-1"), claim("sid", "s")}, 403, 200},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := plain("GET", "/")
+			issuer.Authorize(r, tt.token...)
+			require.Equal(t, tt.machine, serve(machine, r).Code, "Machine")
+			require.Equal(t, tt.notMachine, serve(notMachine, r).Code, "NotMachine")
+		})
+	}
+	require.Equal(t, "a machine, no machine", middleware.PolicyOf(guard.Require(middleware.Machine(), middleware.NotMachine())(ok)).String())
 }
 
 func TestFunc(t *testing.T) {
@@ -295,6 +363,8 @@ func TestAnEmptyRequirementPanicsAtWiring(t *testing.T) {
 	}{
 		{"no client", func() { middleware.Clients() }, "Clients needs at least one value"},
 		{"an empty client", func() { middleware.Clients("portal", "") }, "Clients needs at least one value"},
+		{"no issuer", func() { middleware.Issuers() }, "Issuers needs at least one value"},
+		{"an empty issuer", func() { middleware.Issuers("https://login.example.com/", "") }, "Issuers needs at least one value"},
 		{"no name of a claim", func() { middleware.Claim() }, "Claim needs at least one value"},
 		{"an empty name on the way", func() { middleware.Claim("realm_access", "") }, "Claim needs at least one value"},
 		{"a zero name", func() { middleware.ClaimName{}.IsTrue() }, "make one with Claim"},
