@@ -1,5 +1,9 @@
-// Command nethttp is a small patients API on net/http. Run it with the issuer
-// and the audience of a tenant of yours:
+// Command nethttp is a small patients API on net/http:
+//
+//	go run ./examples/nethttp
+//
+// starts it with a fake authorization server, prints what to send to it, and serves
+// until Ctrl-C. Run it with the issuer and the audience of a tenant of yours:
 //
 //	go run ./examples/nethttp -issuer https://my-domain.auth0.com/ -audience https://example.com/health-api
 package main
@@ -10,18 +14,26 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/examples/internal/tryout"
 	"github.com/bearerguard/bearerguard/middleware"
 )
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "`host:port` to listen on")
-	issuer := flag.String("issuer", "", "issuer identifier of the authorization server, as in the iss of its tokens")
+	issuer := flag.String("issuer", "", "issuer identifier of the authorization server, as in the iss of its tokens (default: a fake one)")
 	audience := flag.String("audience", "", "identifier of this API, as in the aud of its access tokens")
 	flag.Parse()
 
+	if *issuer == "" && *audience == "" { // a program of yours has no such lines
+		var err error
+		if *issuer, *audience, err = tryout.Start(*addr, os.Stdout); err != nil {
+			log.Fatal(err)
+		}
+	}
 	validator, err := claims.NewValidator(claims.Config{Issuer: *issuer, Audience: *audience})
 	if err != nil {
 		log.Fatal(err)
