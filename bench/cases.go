@@ -2,6 +2,8 @@ package bench
 
 import (
 	"context"
+	cryptorand "crypto/rand"
+	"crypto/rsa"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -47,12 +49,14 @@ func Cases(s *Scene) []Case {
 		{"refused/unknown_issuer", refused(s, "Bearer "+s.Token(Set("iss", "https://evil.example/")), 401)},
 		{"refused/unknown_kid", refused(s, "Bearer "+s.Token(SetHeader("kid", "nobodys")), 401)},
 	}
-	// Of the keys, one signs. (Several issuers, one of which has signed, belong here
-	// as soon as a validator can have them: claims.WithIssuer, issue 8.)
+	// Of the keys, one signs; so does one of the issuers.
 	many := s.WithKeys(1000)
 	cases = append(cases,
 		Case{"keys/1000/first_sight", firstSight(many, firstSights)},
 		Case{"keys/1000/again", again(many)})
+	cases = append(cases,
+		Case{"issuers/10000/first_sight", firstSightAmong(s, 10_000)},
+		Case{"issuers/10000/again", againAmong(s, 10_000)})
 	for _, n := range []int{1, 100, 200} {
 		cases = append(cases,
 			Case{fmt.Sprintf("scopes/%d/first_sight", n), firstSight(s, fewSights, ManyScopes(n))},
@@ -216,6 +220,63 @@ func again(s *Scene, changes ...Change) func(*testing.B) {
 		}
 		c.report(b)
 	}
+}
+
+// firstSightAmong is firstSight where the validator trusts n issuers, of which the
+// scene's has signed. To make such a validator takes long, and is left out.
+func firstSightAmong(s *Scene, n int) func(*testing.B) {
+	others := otherIssuers(s, n-1)
+	return func(b *testing.B) {
+		credentials := s.Credentials(firstSights)
+		keys := newKeys(s)
+		c := newClient(credentials[0])
+		var h guarded
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if i%firstSights == 0 {
+				b.StopTimer()
+				h = newGuarded(keys, nothing, others()...)
+				if got := len(h.validator.Issuers()); got != n {
+					panic(fmt.Sprintf("bench: %d issuers instead of %d", got, n))
+				}
+				runtime.GC() // what making it has left behind
+				b.StartTimer()
+			}
+			c.authorize(credentials[i%firstSights])
+			c.send(h.Handler, http.StatusOK)
+		}
+		c.report(b)
+	}
+}
+
+func againAmong(s *Scene, n int) func(*testing.B) {
+	others := otherIssuers(s, n-1)
+	return func(b *testing.B) {
+		h := newGuarded(newKeys(s), nothing, others()...)
+		c := newClient("Bearer " + s.Token())
+		c.send(h.Handler, http.StatusOK)
+		b.ReportAllocs()
+		for b.Loop() {
+			c.send(h.Handler, http.StatusOK)
+		}
+		c.report(b)
+	}
+}
+
+// otherIssuers returns n issuers besides the scene's, made when they are asked for.
+// Their names begin as the scene's does, and all have a key of the same ID.
+func otherIssuers(s *Scene, n int) func() []claims.Option {
+	return sync.OnceValue(func() []claims.Option {
+		private, err := rsa.GenerateKey(cryptorand.Reader, 2048)
+		check(err)
+		key, err := jwks.NewKey(s.keyID, "RS256", &private.PublicKey)
+		check(err)
+		others := make([]claims.Option, n)
+		for i := range others {
+			others[i] = claims.WithIssuer(claims.Config{Issuer: fmt.Sprintf("%s%d/", Issuer, i), Audience: Audience, Keys: jwks.Static(key)})
+		}
+		return others
+	})
 }
 
 func refused(s *Scene, credential string, status int) func(*testing.B) {

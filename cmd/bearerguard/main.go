@@ -30,9 +30,9 @@
 // shown. All that comes from a token or from the network is shown with its control
 // characters escaped, and cut where it is long.
 //
-// The flags are the fields of claims.Config; give those that your API has; where it
-// trusts several issuers, those of the one that the token should be from. With
-// -jwks, the keys come from a file, and nobody is asked.
+// The flags are the fields of claims.Config; give those that your API has. Where it
+// trusts several issuers, these are the fields of the one that the token should be
+// from. With -jwks, the keys come from a file, and nobody is asked.
 //
 // # Is the configuration right?
 //

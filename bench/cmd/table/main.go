@@ -127,6 +127,8 @@ func write(w io.Writer, run results.Run) {
 	fmt.Fprintln(w)
 	compare(w, run, run.Compare, "1,000 keys instead of one, first sight", "keys/1000/first_sight", "first_sight")
 	compare(w, run, run.Compare, "1,000 keys instead of one, again", "keys/1000/again", "again")
+	compare(w, run, run.Compare, "10,000 issuers instead of one, first sight", "issuers/10000/first_sight", "first_sight")
+	compare(w, run, run.Compare, "10,000 issuers instead of one, again", "issuers/10000/again", "again")
 	compare(w, run, run.Compare, "100 scopes instead of one, first sight", "scopes/100/first_sight", "scopes/1/first_sight")
 	compare(w, run, run.Compare, "200 scopes instead of one, first sight", "scopes/200/first_sight", "scopes/1/first_sight")
 	compare(w, run, run.Compare, "100 scopes instead of one, again", "scopes/100/again", "scopes/1/again")
