@@ -135,15 +135,18 @@ func ExampleWithIssuer() {
 	}
 	tell(old.Token())
 	tell(current.Token())
-	tell(current.Token(authtest.IssuedBy(old.URL()), authtest.Audience("https://example.com/health-api"))) // the new one's key signs for itself only
-	tell(current.Token(authtest.Audience("https://example.com/health-api")))                               // and each has its own audience
-	old.SetDown(true)                                                                                      // its keys serve on, and the new one does not notice
+	// Each has its own audience, and its keys sign for itself only.
+	oldAudience := authtest.Audience("https://example.com/health-api")
+	tell(current.Token(oldAudience))
+	tell(current.Token(oldAudience, authtest.IssuedBy(old.URL())))
+	// One that is down does not touch the other.
+	old.SetDown(true)
 	tell(current.Token())
 	// Output:
 	// old: user-1
 	// new: user-1
-	// claims: the token's key is not the issuer's
 	// claims: the token is for another audience
+	// claims: the token's key is not the issuer's
 	// new: user-1
 }
 
