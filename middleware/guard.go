@@ -142,7 +142,8 @@ func (g *Guard) protect(policy Policy, next http.Handler) *protected {
 	g.mu.Lock()
 	g.scopes = g.scopes.Union(policy.Scopes())
 	g.mu.Unlock()
-	return &protected{guard: g, policy: policy, needed: policy.needs(nil, scope.Set{}), next: next}
+	needed := policy.needs(nil, scope.Set{})
+	return &protected{guard: g, policy: policy, needed: needed, usuals: g.usuals(needed), next: next}
 }
 
 // A protected handler is what a guard stands before.
@@ -150,6 +151,7 @@ type protected struct {
 	guard  *Guard
 	policy Policy
 	needed needs // by who has no token, where that does not depend on the request
+	usuals []usual
 	next   http.Handler
 }
 
@@ -164,7 +166,7 @@ func (p *protected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.guard.tell(r, p.policy, &v)
 	switch {
 	case v.refusal != nil:
-		p.guard.refuse(w, r, v.refusal)
+		p.refuse(w, r, v.refusal)
 		return
 	case v.passage != nil && (v.passage.from == inQuery || v.passage.from == inCookie):
 		// Caches know of the Authorization header only (RFC 6750 §2.3, RFC 9111 §3.5).
@@ -309,7 +311,7 @@ func (g *Guard) authenticate(r *http.Request) (*passage, *Error) {
 	}
 	c, err := g.validator.Validate(r.Context(), found.token)
 	switch {
-	case err != nil && g.vetsSyntax && !errors.Is(err, claims.ErrTooLarge) && !isToken68(found.token):
+	case err != nil && g.vetsSyntax && !wasRead(err) && !isToken68(found.token):
 		return nil, invalidRequest(sayOneHeader, errNotOneToken)
 	case isOurs(err):
 		return nil, unavailable(err)
@@ -319,6 +321,15 @@ func (g *Guard) authenticate(r *http.Request) (*passage, *Error) {
 		return nil, unavailable(errors.New("middleware: the validator returned neither claims nor an error"))
 	}
 	return &passage{guard: g, token: found.token, from: found.from, claims: c}, nil
+}
+
+// wasRead reports whether the validator's error says that the token is as a b64token
+// must be, or too large to be looked at. What it does not tell of is looked at, so the
+// list has those that come before any cryptography, where a look would cost as much as
+// all the rest.
+func wasRead(err error) bool {
+	return errors.Is(err, claims.ErrTooLarge) || errors.Is(err, claims.ErrIssuer) || errors.Is(err, claims.ErrAlgorithm) ||
+		errors.Is(err, claims.ErrUnknownKey)
 }
 
 // lasts reports whether the token was good for longer than until now: a passage may

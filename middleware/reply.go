@@ -17,13 +17,13 @@ const maxRetryAfter = 24 * time.Hour
 
 // refuse answers a request that is not let through. The header is complete
 // before the error handler runs, so that no handler can forget the challenge.
-func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
+func (p *protected) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	wait := min(e.RetryAfter, maxRetryAfter)
 	switch e.Status {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		h.Set("WWW-Authenticate", g.challenge(e))
+		h.Set("Www-Authenticate", p.challenge(e)) // spelt as Set would have to spell it
 	case http.StatusServiceUnavailable:
 		if wait <= 0 {
 			wait = retryAfter
@@ -33,7 +33,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 		h.Set("Retry-After", seconds(wait))
 	}
 	answer := &refusalWriter{ResponseWriter: w, status: e.Status}
-	g.errorHandler(answer, r, e)
+	p.guard.errorHandler(answer, r, e)
 	answer.begin() // a handler that writes nothing would have net/http answer 200
 }
 
@@ -83,6 +83,34 @@ func (w *refusalWriter) Flush() { _ = w.FlushError() }
 // Unwrap lets http.ResponseController find what else the writer can do.
 func (w *refusalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// A usual refusal is one that the same route gives again and again to whoever has no
+// token, or a bad one. Its challenge is made at wiring, since such requests are the
+// cheapest to send.
+type usual struct{ code, description, scope, challenge string }
+
+// usuals returns the usual refusals of a route that needs this.
+func (g *Guard) usuals(needed needs) []usual {
+	var all []usual
+	for _, e := range []*Error{missingToken(nil), invalidToken(nil), invalidRequest(sayOneHeader, nil)} {
+		if e.Status == http.StatusUnauthorized {
+			needed.fill(e)
+		}
+		all = append(all, usual{e.Code, e.Description, e.Scope, g.challenge(e)})
+	}
+	return all
+}
+
+// challenge returns the challenge of a refusal: one of the usual, where all is alike
+// that is told by it.
+func (p *protected) challenge(e *Error) string {
+	for _, u := range p.usuals {
+		if u.code == e.Code && u.description == e.Description && u.scope == e.Scope {
+			return u.challenge
+		}
+	}
+	return p.guard.challenge(e)
+}
+
 // challenge returns the value of WWW-Authenticate (RFC 6750 §3, RFC 9470 §3,
 // RFC 9728 §5.1). The realm is always there, since Bearer must be followed by
 // something.
@@ -125,14 +153,26 @@ func isQuotable(text string) bool {
 
 // writeError writes the body of a refusal.
 func writeError(w http.ResponseWriter, _ *http.Request, e *Error) {
-	body, err := json.Marshal(struct {
-		Code        string `json:"error,omitempty"`
-		Description string `json:"error_description"`
-	}{e.Code, e.Description})
-	if err != nil { // two strings can always be written
-		panic(err)
+	body := make([]byte, 0, 256) // what the library says is shorter
+	body = append(body, '{')
+	if e.Code != "" {
+		body = append(appendJSON(append(body, `"error":`...), e.Code), ',')
 	}
+	body = append(appendJSON(append(body, `"error_description":`...), e.Description), "}\n"...)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(e.Status)
-	_, _ = w.Write(append(body, '\n')) // an error means that the client is gone
+	_, _ = w.Write(body) // an error means that the client is gone
+}
+
+// appendJSON appends text as encoding/json writes it, which is as it is for all that
+// the library says.
+func appendJSON(to []byte, text string) []byte {
+	if isQuotable(text) && !strings.ContainsAny(text, "<>&") {
+		return append(append(append(to, '"'), text...), '"')
+	}
+	quoted, err := json.Marshal(text)
+	if err != nil { // a string can always be written
+		panic(err)
+	}
+	return append(to, quoted...)
 }
