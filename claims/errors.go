@@ -106,6 +106,20 @@ var (
 	ErrUnavailable = errors.New("claims: tokens cannot be checked now")
 )
 
+// A refusal is one of the above, and why. It is for refusals that cost nothing to
+// cause, so that as little as can be is done for them: its text is put together where
+// somebody reads it, and most are only counted.
+type refusal struct{ sentinel, why error }
+
+func (r *refusal) Error() string        { return r.sentinel.Error() + ": " + r.why.Error() }
+func (r *refusal) Is(target error) bool { return target == r.sentinel }
+func (r *refusal) Unwrap() error        { return r.why }
+
+// words are put together when they are read.
+type words func() string
+
+func (w words) Error() string { return w() }
+
 // sentinels has all of the above, each before those that may be wrapped beside it:
 // the first three are wrapped beside errors of a source or of an API's own check,
 // which may be of any kind.

@@ -76,17 +76,18 @@ func (i *inspection) readForm(context.Context) error {
 		return fmt.Errorf("%w: the validator is a zero value; make one with NewValidator", ErrUnavailable)
 	}
 	if size := len(i.token); size > i.validator.maxSize {
-		return fmt.Errorf("%w: it has %d bytes, and %d are the most", ErrTooLarge, size, i.validator.maxSize)
+		most := i.validator.maxSize
+		return &refusal{ErrTooLarge, words(func() string { return fmt.Sprintf("it has %d bytes, and %d are the most", size, most) })}
 	}
 	form, err := jws.Parse(i.token)
 	if err != nil {
 		sentinel := ErrMalformed
 		for _, e := range formErrors {
-			if errors.Is(err, e.form) {
+			if err == e.form {
 				sentinel = e.sentinel
 			}
 		}
-		return fmt.Errorf("%w: %w", sentinel, err)
+		return &refusal{sentinel, err}
 	}
 	if len(form.KeyID) > jwks.MaxIDLength {
 		return fmt.Errorf("%w: its kid has %d bytes, and %d are the most", ErrMalformed, len(form.KeyID), jwks.MaxIDLength)
@@ -113,7 +114,8 @@ func (i *inspection) findIssuer(context.Context) error {
 	}
 	trusted, ok := i.validator.issuers[name]
 	if !ok {
-		return fmt.Errorf("%w: it says %s%s", ErrIssuer, strictjson.Excerpt(name), i.validator.trustedInstead(name))
+		v := i.validator
+		return &refusal{ErrIssuer, words(func() string { return "it says " + strictjson.Excerpt(name) + v.trustedInstead(name) })}
 	}
 	i.issuer, i.trusted = trusted, true
 	return nil
@@ -146,12 +148,14 @@ func (v *Validator) only() (name string, only *issuer) {
 // checkAlgorithm leaves the choice of the algorithm to the configuration: a
 // token that could choose would choose "none" (RFC 8725 §3.1).
 func (i *inspection) checkAlgorithm(context.Context) error {
-	if slices.Contains(i.issuer.algorithms, i.form.Algorithm) {
+	says, accepted := i.form.Algorithm, i.issuer.algorithms
+	if slices.Contains(accepted, says) {
 		i.algorithm = true
 		return nil
 	}
-	return fmt.Errorf("%w: it says %s; accepted: %s",
-		ErrAlgorithm, strictjson.Excerpt(i.form.Algorithm), strings.Join(i.issuer.algorithms, ", "))
+	return &refusal{ErrAlgorithm, words(func() string {
+		return fmt.Sprintf("it says %s; accepted: %s", strictjson.Excerpt(says), strings.Join(accepted, ", "))
+	})}
 }
 
 // findKeys asks the issuer's source for the keys that may have signed, once: the
@@ -163,7 +167,7 @@ func (i *inspection) findKeys(ctx context.Context) error {
 	keys, err := i.issuer.keys.Keys(ctx, i.form.Algorithm, i.form.KeyID)
 	switch {
 	case errors.Is(err, jwks.ErrUnknownKey) && !errors.Is(err, jwks.ErrUnavailable):
-		return fmt.Errorf("%w: %w", ErrUnknownKey, err)
+		return &refusal{ErrUnknownKey, err}
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case len(keys) == 0:

@@ -136,7 +136,8 @@ func invalidToken(reason error) *Error {
 // A refusedToken is the validator's error, which tells all, and [ErrInvalidToken].
 type refusedToken struct{ error }
 
-func (e refusedToken) Unwrap() []error { return []error{ErrInvalidToken, e.error} }
+func (e refusedToken) Is(target error) bool { return target == ErrInvalidToken }
+func (e refusedToken) Unwrap() error        { return e.error }
 
 func insufficientScope(rule scope.Rule, have scope.Set) *Error {
 	return &Error{
