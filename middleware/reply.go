@@ -167,7 +167,12 @@ func writeError(w http.ResponseWriter, _ *http.Request, e *Error) {
 // appendJSON appends text as encoding/json writes it, which is as it is for all that
 // the library says.
 func appendJSON(to []byte, text string) []byte {
-	if isQuotable(text) && !strings.ContainsAny(text, "<>&") {
+	plain := true
+	for i := range len(text) {
+		c := text[i]
+		plain = plain && 0x20 <= c && c <= 0x7e && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&'
+	}
+	if plain {
 		return append(append(append(to, '"'), text...), '"')
 	}
 	quoted, err := json.Marshal(text)

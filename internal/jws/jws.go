@@ -144,6 +144,12 @@ func (c *Compact) readHeader(header strictjson.Object) error {
 // case, and without "application/" where nothing else has a slash
 // (RFC 7515 §4.1.9).
 func mediaType(text string) string {
+	switch text { // nearly always
+	case "", "at+jwt":
+		return text
+	case "JWT":
+		return "jwt"
+	}
 	full := strings.Map(func(c rune) rune {
 		if 'A' <= c && c <= 'Z' { // ASCII only: no other letter becomes one of these
 			return c + 'a' - 'A'

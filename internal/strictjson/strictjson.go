@@ -162,9 +162,11 @@ func (v Value) Text() (string, bool) {
 	if v.Kind() != KindString {
 		return "", false
 	}
-	r := reader{text: v.text}
-	text, err := r.string()
-	return text, err == nil
+	inner := v.text[1 : len(v.text)-1]
+	if strings.IndexByte(inner, '\\') < 0 {
+		return inner, true
+	}
+	return unescape(inner), true
 }
 
 // Texts returns the elements of an array that has only strings, and false for
@@ -434,23 +436,27 @@ func (r *reader) scanString() (escaped bool, err error) {
 		return false, r.fail("a string is missing")
 	}
 	r.at++
-	for r.at < len(r.text) {
-		switch c := r.text[r.at]; {
-		case c == '"':
+	for {
+		at := r.at // in a register: most of a document is in its strings
+		for at < len(r.text) && r.text[at] != '"' && r.text[at] != '\\' && r.text[at] >= 0x20 {
+			at++
+		}
+		r.at = at
+		switch {
+		case at == len(r.text):
+			return false, r.fail("a string does not end")
+		case r.text[at] == '"':
 			r.at++
 			return escaped, nil
-		case c == '\\':
+		case r.text[at] == '\\':
 			escaped = true
 			if err := r.scanEscape(); err != nil {
 				return false, err
 			}
-		case c < 0x20:
-			return false, r.fail("a control character stands in a string")
 		default:
-			r.at++
+			return false, r.fail("a control character stands in a string")
 		}
 	}
-	return false, r.fail("a string does not end")
 }
 
 // scanEscape checks one escape, or the two that make a surrogate pair, and
