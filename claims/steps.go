@@ -57,6 +57,7 @@ type inspection struct {
 	token     string
 
 	form      jws.Compact
+	room      jws.Room // of the form
 	payload   strictjson.Object
 	issuer    *issuer // whose configuration is used …
 	trusted   bool    // … and the token is from it
@@ -79,7 +80,7 @@ func (i *inspection) readForm(context.Context) error {
 		most := i.validator.maxSize
 		return &refusal{ErrTooLarge, words(func() string { return fmt.Sprintf("it has %d bytes, and %d are the most", size, most) })}
 	}
-	form, err := jws.Parse(i.token)
+	form, err := i.room.Parse(i.token)
 	if err != nil {
 		sentinel := ErrMalformed
 		for _, e := range formErrors {

@@ -63,13 +63,18 @@ type Member struct {
 
 // ParseObject reads a document that is one object. The values are kept as parts
 // of the document, which therefore stays in memory as long as they do.
-func ParseObject(document string) (Object, error) {
+func ParseObject(document string) (Object, error) { return ParseObjectIn(nil, document) }
+
+// ParseObjectIn is [ParseObject] with room for the members, for a caller that reads
+// one document after the other. An object that has the room must not be used any more
+// when the next one gets it.
+func ParseObjectIn(room []Member, document string) (Object, error) {
 	if !utf8.ValidString(document) {
 		return Object{}, fmt.Errorf("%w: it is not UTF-8", ErrSyntax)
 	}
 	r := reader{text: document}
 	r.space()
-	object, err := r.object(0)
+	object, err := r.object(room)
 	if err != nil {
 		return Object{}, err
 	}
@@ -203,7 +208,7 @@ func (v Value) Object() (Object, error) {
 		return Object{}, fmt.Errorf("%w: a JSON %s stands where an object should", ErrSyntax, v.Kind())
 	}
 	r := reader{text: v.text}
-	return r.object(0)
+	return r.object(nil)
 }
 
 // A reader walks over a document, one pass, no backtracking.
@@ -239,12 +244,15 @@ func (r *reader) next(c byte) bool {
 }
 
 // object reads an object into its members.
-func (r *reader) object(depth int) (Object, error) {
-	// A comma stands before each member but the first, and elsewhere too.
-	const most = 16
+func (r *reader) object(room []Member) (Object, error) {
 	start := r.at
-	o := Object{members: make([]Member, 0, 1+min(most, strings.Count(r.text[start:], ",")))}
-	err := r.members(depth, func(m Member) error { return o.add(m) })
+	o := Object{members: room[:0]}
+	if room == nil {
+		// A comma stands before each member but the first, and elsewhere too.
+		const most = 16
+		o.members = make([]Member, 0, 1+min(most, strings.Count(r.text[start:], ",")))
+	}
+	err := r.members(0, func(m Member) error { return o.add(m) })
 	o.text = r.text[start:r.at]
 	return o, err
 }
