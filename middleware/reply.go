@@ -20,10 +20,15 @@ const maxRetryAfter = 24 * time.Hour
 func (p *protected) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
+	answer := &refusalWriter{ResponseWriter: w, status: e.Status}
 	wait := min(e.RetryAfter, maxRetryAfter)
 	switch e.Status {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		h.Set("Www-Authenticate", p.challenge(e)) // spelt as Set would have to spell it
+		if u := p.usual(e); u != nil {
+			h["Www-Authenticate"], answer.body = []string{u.challenge}, u.body
+		} else {
+			h.Set("WWW-Authenticate", p.guard.challenge(e))
+		}
 	case http.StatusServiceUnavailable:
 		if wait <= 0 {
 			wait = retryAfter
@@ -32,7 +37,6 @@ func (p *protected) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 	if wait > 0 {
 		h.Set("Retry-After", seconds(wait))
 	}
-	answer := &refusalWriter{ResponseWriter: w, status: e.Status}
 	p.guard.errorHandler(answer, r, e)
 	answer.begin() // a handler that writes nothing would have net/http answer 200
 }
@@ -53,6 +57,7 @@ type refusalWriter struct {
 	http.ResponseWriter
 	status int
 	begun  bool
+	body   []byte // of writeError, where that is known; not to be changed
 }
 
 func (w *refusalWriter) begin() {
@@ -83,10 +88,14 @@ func (w *refusalWriter) Flush() { _ = w.FlushError() }
 // Unwrap lets http.ResponseController find what else the writer can do.
 func (w *refusalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// A usual refusal is one that the same route gives again and again to whoever has no
-// token, or a bad one. Its challenge is made at wiring, since such requests are the
-// cheapest to send.
-type usual struct{ code, description, scope, challenge string }
+// A usual refusal is one that a route gives again and again to whoever has no token,
+// or a bad one. Its answer is made at wiring, since such requests are the cheapest to
+// send.
+type usual struct {
+	code, description, scope string
+	challenge                string
+	body                     []byte
+}
 
 // usuals returns the usual refusals of a route that needs this.
 func (g *Guard) usuals(needed needs) []usual {
@@ -95,20 +104,19 @@ func (g *Guard) usuals(needed needs) []usual {
 		if e.Status == http.StatusUnauthorized {
 			needed.fill(e)
 		}
-		all = append(all, usual{e.Code, e.Description, e.Scope, g.challenge(e)})
+		all = append(all, usual{e.Code, e.Description, e.Scope, g.challenge(e), bodyOf(e)})
 	}
 	return all
 }
 
-// challenge returns the challenge of a refusal: one of the usual, where all is alike
-// that is told by it.
-func (p *protected) challenge(e *Error) string {
-	for _, u := range p.usuals {
-		if u.code == e.Code && u.description == e.Description && u.scope == e.Scope {
-			return u.challenge
+// usual returns the usual refusal that says the same, nil where there is none.
+func (p *protected) usual(e *Error) *usual {
+	for i := range p.usuals {
+		if u := &p.usuals[i]; u.code == e.Code && u.description == e.Description && u.scope == e.Scope {
+			return u
 		}
 	}
-	return p.guard.challenge(e)
+	return nil
 }
 
 // challenge returns the value of WWW-Authenticate (RFC 6750 §3, RFC 9470 §3,
@@ -153,31 +161,25 @@ func isQuotable(text string) bool {
 
 // writeError writes the body of a refusal.
 func writeError(w http.ResponseWriter, _ *http.Request, e *Error) {
-	body := make([]byte, 0, 256) // what the library says is shorter
-	body = append(body, '{')
-	if e.Code != "" {
-		body = append(appendJSON(append(body, `"error":`...), e.Code), ',')
+	var body []byte
+	if answer, ok := w.(*refusalWriter); ok {
+		body = answer.body
 	}
-	body = append(appendJSON(append(body, `"error_description":`...), e.Description), "}\n"...)
+	if body == nil {
+		body = bodyOf(e)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(e.Status)
 	_, _ = w.Write(body) // an error means that the client is gone
 }
 
-// appendJSON appends text as encoding/json writes it, which is as it is for all that
-// the library says.
-func appendJSON(to []byte, text string) []byte {
-	plain := true
-	for i := range len(text) {
-		c := text[i]
-		plain = plain && 0x20 <= c && c <= 0x7e && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&'
-	}
-	if plain {
-		return append(append(append(to, '"'), text...), '"')
-	}
-	quoted, err := json.Marshal(text)
-	if err != nil { // a string can always be written
+func bodyOf(e *Error) []byte {
+	body, err := json.Marshal(struct {
+		Code        string `json:"error,omitempty"`
+		Description string `json:"error_description"`
+	}{e.Code, e.Description})
+	if err != nil { // two strings can always be written
 		panic(err)
 	}
-	return append(to, quoted...)
+	return append(body, '\n')
 }

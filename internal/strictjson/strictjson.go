@@ -252,7 +252,7 @@ func (r *reader) object(room []Member) (Object, error) {
 		const most = 16
 		o.members = make([]Member, 0, 1+min(most, strings.Count(r.text[start:], ",")))
 	}
-	err := r.members(0, func(m Member) error { return o.add(m) })
+	err := r.members(0, &o)
 	o.text = r.text[start:r.at]
 	return o, err
 }
@@ -278,9 +278,9 @@ func (o *Object) add(m Member) error {
 	return nil
 }
 
-// members reads an object and calls visit with each of its members. With a nil
-// visit it only checks the syntax.
-func (r *reader) members(depth int, visit func(Member) error) error {
+// members reads an object and adds its members to into. Where that is nil, it only
+// checks the syntax.
+func (r *reader) members(depth int, into *Object) error {
 	if depth >= MaxDepth {
 		return r.fail("it is nested more than %d deep", MaxDepth)
 	}
@@ -305,8 +305,8 @@ func (r *reader) members(depth int, visit func(Member) error) error {
 		if err != nil {
 			return err
 		}
-		if visit != nil {
-			if err := visit(Member{Name: name, Value: value, quoted: quoted}); err != nil {
+		if into != nil {
+			if err := into.add(Member{Name: name, Value: value, quoted: quoted}); err != nil {
 				return err
 			}
 		}
