@@ -40,13 +40,13 @@ func TestAllocationBudgets(t *testing.T) {
 		allocations float64
 		bytes       float64
 	}{
-		{"first sight", firstSights, 200, 22, 4<<10 + 512},
-		{"again", again, 200, 4, 1 << 10},
-		{"no token", nil, 401, 10, 512},
-		{"malformed", []string{"Bearer 8xLOxBtZp8"}, 401, 20, 2 << 10},
-		{"oversized", []string{"Bearer " + strings.Repeat("a", 1<<20)}, 401, 20, 2 << 10},
-		{"another issuer", []string{"Bearer " + issuer.Token(authtest.Claim("iss", "https://evil.example/"))}, 401, 28, 3 << 10},
-		{"an unknown key", []string{"Bearer " + issuer.Token(authtest.Header("kid", "nobodys"))}, 401, 32, 3 << 10},
+		{"first sight", firstSights, 200, 20, 4 << 10},
+		{"again", again, 200, 3, 768},
+		{"no token", nil, 401, 6, 256},
+		{"malformed", []string{"Bearer 8xLOxBtZp8"}, 401, 8, 512},
+		{"oversized", []string{"Bearer " + strings.Repeat("a", 1<<20)}, 401, 9, 512},
+		{"another issuer", []string{"Bearer " + issuer.Token(authtest.Claim("iss", "https://evil.example/"))}, 401, 12, 1280},
+		{"an unknown key", []string{"Bearer " + issuer.Token(authtest.Header("kid", "nobodys"))}, 401, 19, 1536},
 	}
 	// Keys are fetched, and the unknown one is known to be so.
 	for _, credentials := range [][]string{again, tests[len(tests)-1].credentials} {
