@@ -1,6 +1,7 @@
 package authtest
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/fakeissuer"
@@ -71,3 +72,11 @@ func (i *Issuer) KeyFetches() int { return i.core.KeyFetches() }
 // DiscoveryFetches returns how often the metadata were asked for, which say where
 // the key set is.
 func (i *Issuer) DiscoveryFetches() int { return i.core.DiscoveryFetches() }
+
+// SetUserinfo has h answer in the place of the userinfo endpoint from now on, for
+// tests of what an API does when that refuses, asks for patience or says something
+// odd. Nil means the issuer's own answers.
+func (i *Issuer) SetUserinfo(h http.Handler) { i.core.SetUserinfo(h) }
+
+// UserinfoRequests returns how often the userinfo endpoint was asked.
+func (i *Issuer) UserinfoRequests() int { return i.core.UserinfoRequests() }

@@ -2,6 +2,7 @@ package authtest_test
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -215,4 +216,23 @@ func TestATestMayEndWhileTheIssuerIsSlow(t *testing.T) {
 		_, err := t.validator.Validate(ctx, t.issuer.Token())
 		require.ErrorIs(t, err, claims.ErrUnavailable)
 	})
+}
+
+func TestTheUserinfoEndpointCanBeAnsweredBySomebodyElse(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	token := issuer.Token(authtest.Audience(audience), authtest.Scope("openid"))
+	ask := func() int {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, issuer.UserinfoURL(), nil)
+		require.NoError(t, err)
+		r.Header.Set("Authorization", "Bearer "+token)
+		response, err := issuer.HTTPClient().Do(r)
+		require.NoError(t, err)
+		return response.StatusCode
+	}
+	require.Equal(t, http.StatusOK, ask())
+	issuer.SetUserinfo(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }))
+	require.Equal(t, http.StatusTooManyRequests, ask())
+	issuer.SetUserinfo(nil)
+	require.Equal(t, http.StatusOK, ask())
+	require.Equal(t, 3, issuer.UserinfoRequests())
 }

@@ -204,5 +204,10 @@ func (i *Issuer) AddUser(subject string, profile map[string]any) {
 	i.core.AddUser(fakeissuer.User{Subject: subject, Profile: profile})
 }
 
+// UserinfoURL returns where the userinfo endpoint is, which tells of users to whoever
+// has an access token of theirs with the scope openid (OpenID Connect Core §5.3).
+// Auth0 has it in the audience of such tokens.
+func (i *Issuer) UserinfoURL() string { return i.core.UserinfoURL() }
+
 // TokenURL returns where the token endpoint is.
 func (i *Issuer) TokenURL() string { return i.core.TokenURL() }

@@ -20,6 +20,11 @@ var ErrIssuer = errors.New("the issuer's metadata names another issuer")
 type Metadata struct {
 	Issuer  string
 	JWKSURL string // "" where the issuer names none
+
+	// UserinfoURL is what the metadata name as the userinfo endpoint, "" where that
+	// is nothing or no text. Most who ask for metadata have no use for it, so it is
+	// not looked at here: see [CheckEndpoint].
+	UserinfoURL string
 }
 
 // URL returns where the metadata of an issuer are: a "/" at the end is taken
@@ -104,21 +109,23 @@ func read(document fetch.Document, issuer string, insecureHTTP bool) (Metadata, 
 	if metadata.JWKSURL, err = object.OptionalText("jwks_uri"); err != nil {
 		return Metadata{}, document.Invalid(err)
 	}
+	userinfo, _ := object.Lookup("userinfo_endpoint")
+	metadata.UserinfoURL, _ = userinfo.Text()
 	if metadata.Issuer != issuer {
 		return Metadata{}, fmt.Errorf("GET %s: %w", document.URL, mismatch(issuer, metadata.Issuer))
 	}
 	if metadata.JWKSURL != "" {
-		if err := checkEndpoint(metadata.JWKSURL, issuer, insecureHTTP); err != nil {
+		if err := CheckEndpoint(metadata.JWKSURL, issuer, insecureHTTP); err != nil {
 			return Metadata{}, fmt.Errorf("GET %s: its jwks_uri cannot be used: %w", document.URL, err)
 		}
 	}
 	return metadata, nil
 }
 
-// checkEndpoint returns an error unless the URL, which a document names, may be
-// fetched from. That http is good for this machine holds for what an operator
+// CheckEndpoint returns an error unless the URL, which the issuer's metadata name,
+// may be fetched from. That http is good for this machine holds for what an operator
 // writes: an issuer out there has no business with what listens here.
-func checkEndpoint(endpoint, issuer string, insecureHTTP bool) error {
+func CheckEndpoint(endpoint, issuer string, insecureHTTP bool) error {
 	if err := fetch.CheckURL(endpoint, insecureHTTP); err != nil {
 		return err
 	}

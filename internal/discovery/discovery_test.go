@@ -89,9 +89,25 @@ func TestMetadataAreThoseOfTheIssuer(t *testing.T) {
 	got, err := discovery.Get(t.Context(), fetch.NewClient(issuer.Client()), issuer.URL(), 1<<20, false)
 	require.NoError(t, err)
 	require.Equal(t, discovery.Metadata{
-		Issuer:  "https://issuer.example/",
-		JWKSURL: "https://issuer.example/.well-known/jwks.json",
+		Issuer:      "https://issuer.example/",
+		JWKSURL:     "https://issuer.example/.well-known/jwks.json",
+		UserinfoURL: "https://issuer.example/userinfo",
 	}, got)
+}
+
+// Whoever asks for keys must not be refused for an endpoint that he never asks.
+func TestAUserinfoEndpointThatCannotBeUsedKeepsNoKeysAway(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		`"http://example.com/userinfo"`: "http://example.com/userinfo",
+		`"::"`:                          "::",
+		`7`:                             "",
+		`null`:                          "",
+	} {
+		got, err := get(t, "https://example.com", `{"issuer":"https://example.com","jwks_uri":"https://example.com/keys","userinfo_endpoint":`+endpoint+`}`, false)
+		require.NoError(t, err)
+		require.Equal(t, "https://example.com/keys", got.JWKSURL)
+		require.Equal(t, want, got.UserinfoURL)
+	}
 }
 
 func TestAnEndpointThatIsNotNamedIsEmpty(t *testing.T) {

@@ -94,6 +94,7 @@ type Issuer struct {
 	requests  map[string]int // path → how often it was asked
 	strangers []string       // what the client was asked for of others
 	keySet    KeySet
+	userinfo  http.Handler // nil: the issuer's own
 	down      bool
 	delay     time.Duration
 	hanging   chan struct{} // closed: go on; nil: not hanging
@@ -130,6 +131,9 @@ func (i *Issuer) KeySetURL() string { return i.url + keySetPath }
 
 // TokenURL returns where the token endpoint is.
 func (i *Issuer) TokenURL() string { return i.url + tokenPath }
+
+// UserinfoURL returns where the userinfo endpoint is.
+func (i *Issuer) UserinfoURL() string { return i.url + userinfoPath }
 
 // AddClient lets a client have these scopes for an audience, in addition to what
 // it may have for others.
@@ -207,6 +211,18 @@ func (i *Issuer) KeyFetches() int { return i.count(keySetPath) }
 // DiscoveryFetches returns how often the metadata were asked for, answered or
 // not.
 func (i *Issuer) DiscoveryFetches() int { return i.count(".well-known/openid-configuration") }
+
+// UserinfoRequests returns how often the userinfo endpoint was asked, answered or
+// not.
+func (i *Issuer) UserinfoRequests() int { return i.count(userinfoPath) }
+
+// SetUserinfo has the userinfo endpoint answered by somebody else; nil gives it
+// back to the issuer.
+func (i *Issuer) SetUserinfo(h http.Handler) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.userinfo = h
+}
 
 // Strangers returns what the client was asked for of others than the issuer.
 func (i *Issuer) Strangers() []string {
@@ -420,6 +436,13 @@ func (i *Issuer) client(id, secret string) *client {
 // serveUserinfo answers with the profile of the user whom an access token with
 // the scope openid stands for (OpenID Connect Core §5.3).
 func (i *Issuer) serveUserinfo(w http.ResponseWriter, r *http.Request) {
+	i.mu.Lock()
+	other := i.userinfo
+	i.mu.Unlock()
+	if other != nil {
+		other.ServeHTTP(w, r)
+		return
+	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	claims, err := i.verify(token)
 	if !strings.EqualFold(scheme, "Bearer") || err != nil {

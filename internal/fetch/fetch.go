@@ -214,7 +214,7 @@ func Get(ctx context.Context, client *http.Client, rawURL string, maxSize int64,
 		return Document{}, &StatusError{
 			URL: rawURL, StatusCode: response.StatusCode, ContentType: contentType,
 			Body:       strictjson.Excerpt(string(body[:min(len(body), 256)])),
-			RetryAfter: retryAfter(response.Header),
+			RetryAfter: RetryAfter(response.Header),
 		}
 	}
 	if int64(len(body)) > maxSize {
@@ -235,9 +235,9 @@ func short(validator string) string {
 	return validator
 }
 
-// retryAfter reads Retry-After: seconds, or a date (RFC 9110 §10.2.3). What is
+// RetryAfter reads Retry-After: seconds, or a date (RFC 9110 §10.2.3). What is
 // beyond 31 bits of seconds, or 68 years, is as long as that.
-func retryAfter(header http.Header) time.Duration {
+func RetryAfter(header http.Header) time.Duration {
 	value := header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(seconds) * time.Second
