@@ -174,15 +174,20 @@ func (p *protected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.Set("Cache-Control", "private")
 		}
 	}
-	p.next.ServeHTTP(w, v.passage.attach(r, p.policy.Requirements))
+	if v.request == nil { // nobody is known
+		v.request = v.passage.attach(r, nil)
+	}
+	p.next.ServeHTTP(w, v.request)
 }
 
 // A verdict is what is decided about a request.
 type verdict struct {
 	outcome Outcome
-	passage *passage    // nil: no token was found good
-	failed  Requirement // that is not met
-	refusal *Error      // nil: the request is let through
+	passage *passage      // nil: no token was found good
+	request *http.Request // as the requirements and the handler see it; nil without a passage
+	met     []Requirement // of the guards further out
+	failed  Requirement   // that is not met
+	refusal *Error        // nil: the request is let through
 
 	began time.Time // zero: nobody wants to know how long it took
 }
@@ -195,7 +200,10 @@ func (p *protected) decide(r *http.Request, v *verdict) {
 		return
 	}
 	if v.refusal == nil {
-		v.failed, v.refusal = meet(p.policy.Requirements, r, v.passage.claims)
+		// Requirements see what the handler will: some ask the issuer, with the token.
+		v.met = v.passage.met
+		v.request = v.passage.attach(r, p.policy.Requirements)
+		v.failed, v.refusal = meet(p.policy.Requirements, v.request, v.passage.claims)
 	}
 	if v.refusal == nil {
 		v.refusal = ended(r)
@@ -225,7 +233,7 @@ func (p *protected) explain(r *http.Request, v *verdict) {
 	needed := p.needed
 	switch {
 	case v.passage != nil:
-		all := Policy{Requirements: slices.Concat(v.passage.met, p.policy.Requirements)}
+		all := Policy{Requirements: slices.Concat(v.met, p.policy.Requirements)}
 		needed = all.needs(r, v.passage.claims.Scope)
 	case needed.varies:
 		needed = p.policy.needs(r, scope.Set{})
@@ -255,7 +263,7 @@ type passage struct {
 	token           string
 	from            place
 	claims          *claims.Claims // the validator's: what is believed
-	met             []Requirement  // of the guards that the request has passed
+	met             []Requirement  // of the guards that the request has come to
 
 	// The handler's copy of the claims, which it may change. It is made when it is
 	// asked for, and is that of the first passage of several.
@@ -338,7 +346,7 @@ func (p *passage) lasts() bool { return p.claims.Expiry.IsZero() || time.Now().B
 
 // attach returns the request with the passage and its claims in its context, which
 // is r itself where they are there already. The requirements are those that the
-// request has just met. A nil passage hides what somebody else has put there: nobody
+// request must meet to come further. A nil passage hides what somebody else has put there: nobody
 // is known to this guard.
 func (p *passage) attach(r *http.Request, met []Requirement) *http.Request {
 	ctx := r.Context()

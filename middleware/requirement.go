@@ -17,7 +17,8 @@ import (
 // and [ByMethod] make the usual ones, [Func] one of your own.
 type Requirement interface {
 	// Check returns nil where the request and the claims of its token meet the
-	// requirement. It must not change the claims. An error refuses the request:
+	// requirement. It must not change the claims. The request's context has what the
+	// handler's will have, also for [TokenFromContext]. An error refuses the request:
 	//
 	//   - an *[Error] with a status of 400 to 599 as it says;
 	//   - one that wraps claims.ErrUnavailable, or the end of a context, with 503;

@@ -257,6 +257,37 @@ func TestFunc(t *testing.T) {
 	}
 }
 
+// A requirement that asks the issuer needs the token, and somebody's helper finds the
+// claims in the context. Before the requirement is met, nobody else sees either.
+func TestARequirementSeesTheContextOfTheHandler(t *testing.T) {
+	var seen []string
+	note := func(who string, r *http.Request) {
+		token, _ := middleware.TokenFromContext(r.Context())
+		c, known := claims.FromContext(r.Context())
+		require.True(t, known)
+		seen = append(seen, who+" "+token+" "+c.Scope.String())
+	}
+	guard := middleware.New(scoped())
+	asks := func(name string) func(http.Handler) http.Handler {
+		return guard.Require(middleware.Func(name, func(r *http.Request, c *claims.Claims) error {
+			note(name, r)
+			return nil
+		}), middleware.Scopes(scope.All("a")))
+	}
+	h := asks("outer")(asks("inner")(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { note("handler", r) })))
+
+	r := request("Bearer a")
+	require.Equal(t, 200, serve(h, r).Code)
+	require.Equal(t, []string{"outer a a", "inner a a", "handler a a"}, seen)
+	_, known := middleware.TokenFromContext(r.Context())
+	require.False(t, known, "the request as it came is not changed")
+
+	seen = nil
+	w := serve(h, request("Bearer b"))
+	require.Equal(t, 403, w.Code)
+	require.Equal(t, []string{"outer b b"}, seen)
+}
+
 func TestByMethodAsksForWhatTheMethodNeeds(t *testing.T) {
 	byMethod := middleware.ByMethod(map[string]middleware.Requirement{
 		"GET":  middleware.Scopes(scope.All("read")),
