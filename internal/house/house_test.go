@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"jwks":                 {"internal/discovery", "internal/fetch", "internal/strictjson"},
 	"claims":               {"scope", "jwks", "internal/contextkey", "internal/jws", "internal/plain", "internal/strictjson"},
 	"middleware":           {"scope", "claims", "internal/contextkey"},
+	"userinfo":             {"scope", "jwks", "claims", "middleware", "internal/discovery", "internal/fetch", "internal/jws", "internal/strictjson"},
 	"internal/fakeissuer":  {},
 	"authtest":             {"claims", "jwks", "internal/fakeissuer", "middleware"},
 	"internal/adaptertest": {"scope", "claims", "middleware", "authtest"},

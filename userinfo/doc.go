@@ -1,0 +1,68 @@
+// Package userinfo tells an API who its user is: it asks the userinfo endpoint of the
+// authorization server, with the access token that a request came with (OpenID
+// Connect Core §5.3). An access token itself says little more than the subject.
+//
+//	users, err := userinfo.NewClient(userinfo.Config{
+//		Issuer: "https://my-domain.auth0.com/", // as in claims.Config
+//	})
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//
+// In a handler behind a guard of package middleware, with the request's context:
+//
+//	user, err := users.Profile(r.Context())
+//	if err != nil {
+//		…
+//	}
+//	fmt.Fprintln(w, "hello", user.Name, user.Email)
+//	custom, err := userinfo.As[MyClaims](user) // what the issuer says besides
+//
+// The client must ask for a token with the scope openid, and for profile, email,
+// address or phone, by what is to be known (§5.4).
+//
+// # What is refused
+//
+// Nothing is sent where the token is a machine's, lacks the scope openid, is of
+// another issuer or, where [Config.Audience] asks for it, is not meant for the
+// endpoint. A token is sent to that endpoint only, by https, and follows no redirect.
+//
+// Of what comes back, this is refused:
+//
+//   - anything about another subject than the token's (§5.3.2): a profile is not
+//     mixed up;
+//   - what is larger than [Config.MaxSize], no JSON object, or can be read in two
+//     ways, such as a name twice;
+//   - a signed answer (application/jwt) unless its signature is the issuer's, its iss
+//     the issuer and its aud the client that the token was issued to. It must have
+//     both, although §5.3.2 only says that it should, or any JWT of the issuer could
+//     pass for one. An encrypted answer is for the client alone.
+//
+// # What to answer
+//
+// A requirement (middleware.Func) returns the error as it is, and the guard answers
+// as below; a handler should do the same:
+//
+//	401 invalid_token        ErrUnauthorized
+//	403 insufficient_scope   ErrScope
+//	403                      ErrNoUser, ErrIssuer, ErrAudience, ErrForbidden
+//	503, with Retry-After    claims.ErrUnavailable
+//
+// All that is the issuer's fault wraps claims.ErrUnavailable, beside a word of this
+// package: see [ErrUnavailable] and those below it. [ErrNoToken] is left: the handler
+// does not stand behind a guard, which is a mistake in the program, or stands behind
+// one that lets requests without a token through (401).
+//
+// # What is kept
+//
+// A profile is kept for a minute ([Config.MaxAge]), never beyond the token's time,
+// and for a bounded number of tokens; a token is known by its SHA-256. Requests with
+// the same token that come at the same time share one call, which belongs to none of
+// them. That the issuer does not accept a token (401, 403) is kept for 10 seconds, and
+// that it asks to be left alone (Retry-After) for a minute at the most; other failures
+// are not kept: the next request asks again. The endpoint is looked for again after a
+// day and where it does not answer, at most once a minute; until there is one, once a
+// second.
+//
+// Neither a token nor what an issuer says of a user is in an error.
+package userinfo

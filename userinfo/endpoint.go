@@ -1,0 +1,141 @@
+package userinfo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/discovery"
+	"github.com/bearerguard/bearerguard/internal/fetch"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// rediscoverAfter is the age from which the metadata are asked for again.
+	rediscoverAfter = 24 * time.Hour
+
+	// Between two questions for the metadata it takes at least retryAfter while there
+	// is no endpoint, and doubtAfter where there is one that may be wrong.
+	retryAfter = time.Second
+	doubtAfter = time.Minute
+
+	// maxMetadata is how many bytes the metadata may have.
+	maxMetadata = 1 << 20
+)
+
+// An endpoint is where to ask, as the configuration says or else the issuer's
+// metadata.
+type endpoint struct {
+	fixed        string // "": by discovery
+	issuer       string
+	client       *http.Client
+	insecureHTTP bool
+	timeout      time.Duration
+
+	searches singleflight.Group // one at a time
+	abroad   atomic.Int32
+
+	mu       sync.Mutex
+	url      string    // "": not known
+	found    time.Time // when the metadata said so
+	doubtful bool      // it did not answer as an endpoint should
+	searched time.Time // when the last search ended; zero: there was none
+	failure  error     // of that search
+}
+
+// find returns where to ask. A known endpoint is used at once, and looked for anew
+// behind that where it is old or does not answer; else ctx bounds the wait.
+func (e *endpoint) find(ctx context.Context) (string, error) {
+	if e.fixed != "" {
+		return e.fixed, nil
+	}
+	url, pause, err := e.look()
+	if err != nil || url != "" && pause > 0 {
+		return url, err
+	}
+	searched := e.searches.DoChan("", func() (any, error) { return e.search() })
+	if url != "" {
+		return url, nil
+	}
+	select {
+	case result := <-searched:
+		if result.Err != nil {
+			return "", result.Err
+		}
+		return result.Val.(string), nil
+	case <-ctx.Done():
+		return "", fmt.Errorf("%w: looking for the endpoint: %w", ErrUnavailable, ctx.Err())
+	}
+}
+
+// look returns the endpoint, where it is known, and how long it takes until there is
+// a reason to search and a search may start. Where it is not known and none may start,
+// the last search's error is returned.
+func (e *endpoint) look() (url string, pause time.Duration, _ error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := time.Now()
+	if !e.searched.IsZero() {
+		pause = max(retryAfter, min(wishOf(e.failure), longestWish))
+		if e.url != "" {
+			pause = max(pause, doubtAfter)
+		}
+		pause -= age(e.searched, now)
+	}
+	if e.url != "" && !e.doubtful {
+		pause = max(pause, rediscoverAfter-age(e.found, now))
+	}
+	if e.url == "" && e.failure != nil && pause > 0 {
+		return "", pause, &patient{e.failure, pause}
+	}
+	return e.url, pause, nil
+}
+
+// doubt says that the endpoint did not answer as one should: it may have moved.
+func (e *endpoint) doubt() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.doubtful = true
+}
+
+// search asks the issuer's metadata for the endpoint. One that was known stays where
+// they cannot be had.
+func (e *endpoint) search() (string, error) {
+	url, err := within(e.timeout, &e.abroad, e.ask)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := time.Now()
+	e.searched, e.failure = now, err
+	if err != nil {
+		return "", &patient{err, max(retryAfter, min(wishOf(err), longestWish))}
+	}
+	e.url, e.found, e.doubtful = url, now, false
+	return url, nil
+}
+
+// ask asks for the issuer's metadata.
+func (e *endpoint) ask(ctx context.Context) (string, error) {
+	metadata, err := discovery.Get(ctx, e.client, e.issuer, maxMetadata, e.insecureHTTP)
+	if err != nil {
+		// Its text is all that is kept: a transport's error may panic when it is asked
+		// for anything, and here is where that does no harm.
+		failure := fmt.Errorf("%w: looking for the endpoint: %s", ErrUnavailable, err)
+		if status, ok := errors.AsType[*fetch.StatusError](err); ok {
+			failure = afterWish(failure, status.RetryAfter)
+		}
+		return "", failure
+	}
+	if metadata.UserinfoURL == "" {
+		return "", fmt.Errorf("%w: there is no userinfo_endpoint in %s", ErrNoEndpoint, discovery.URL(e.issuer))
+	}
+	if err := checkURL(metadata.UserinfoURL, e.insecureHTTP, func(url string, insecureHTTP bool) error {
+		return discovery.CheckEndpoint(url, e.issuer, insecureHTTP)
+	}); err != nil {
+		return "", fmt.Errorf("%w: %w", ErrNoEndpoint, err)
+	}
+	return metadata.UserinfoURL, nil
+}

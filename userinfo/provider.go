@@ -1,0 +1,319 @@
+package userinfo
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/fetch"
+	"github.com/bearerguard/bearerguard/internal/strictjson"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// refusedFor is how long the issuer's word counts that it does not accept a
+	// token, so that whoever has such a token cannot have the API ask all the time.
+	refusedFor = 10 * time.Second
+
+	// longestWish is how long the issuer is left alone about one token where it asks
+	// for that: a wrong word must not close a route for a day.
+	longestWish = time.Minute
+
+	// shortestWish is what stands for a 429 that does not say how long.
+	shortestWish = time.Second
+
+	// maxAbroad is how many calls may be out that were given up: only a transport
+	// that ignores its context leaves any, and it must not pile them up.
+	maxAbroad = 32
+)
+
+// A provider is the userinfo endpoint of one issuer.
+type provider struct {
+	issuer   string
+	audience string
+	client   *http.Client
+	timeout  time.Duration
+	maxAge   time.Duration
+	maxSize  int64
+	signed   verifier
+
+	endpoint endpoint
+	cache    *cache
+	flights  singleflight.Group // by key
+	abroad   atomic.Int32
+}
+
+func newProvider(c Config) *provider {
+	p := &provider{
+		issuer:   c.Issuer,
+		audience: c.Audience,
+		client:   newHTTPClient(c.Client),
+		timeout:  c.Timeout,
+		maxAge:   c.MaxAge,
+		maxSize:  c.MaxSize,
+		signed:   verifier{issuer: c.Issuer, keys: c.Keys, algorithms: c.Algorithms},
+		cache:    newCache(c.MaxEntries),
+	}
+	p.endpoint = endpoint{
+		fixed:        c.URL,
+		issuer:       c.Issuer,
+		client:       fetch.NewClient(withoutCookies(c.Client)),
+		insecureHTTP: c.InsecureHTTP,
+		timeout:      c.Timeout,
+	}
+	return p
+}
+
+// newHTTPClient returns the client that tokens are sent with. It follows no
+// redirect: a token goes where it was meant to go, and nowhere else.
+func newHTTPClient(base *http.Client) *http.Client {
+	client := withoutCookies(base)
+	if client == nil {
+		client = &http.Client{Transport: fetch.NewTransport()}
+		if t, ok := client.Transport.(*http.Transport); ok { // one user follows another
+			t.DisableKeepAlives, t.IdleConnTimeout, t.MaxIdleConnsPerHost = false, 30*time.Second, 16
+		}
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return client
+}
+
+// withoutCookies returns a copy of a client that keeps no cookies, nil for nil: a
+// session that the issuer opens for one user must not be sent for another.
+func withoutCookies(base *http.Client) *http.Client {
+	if base == nil {
+		return nil
+	}
+	client := *base
+	client.Jar = nil
+	return &client
+}
+
+// key returns what the token is known by: a hash, since tokens are secrets
+// (RFC 9700 §4.9.3). What its claims say is part of it: they are the handler's own
+// copy, so that one who has changed it finds nobody else's answer, and leaves none.
+func (q question) key() key {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%q\n%q\n%d", q.token, q.subject, q.clientID, q.expiry.UnixNano())
+	return key(h.Sum(nil))
+}
+
+// profile answers a question from the cache, or has the issuer answer it.
+func (p *provider) profile(ctx context.Context, q question) (*Profile, error) {
+	k, now := q.key(), time.Now()
+	if a := p.cache.lookup(k, now); a != nil {
+		return a.tell(q.subject, now)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	select {
+	case landed := <-p.flights.DoChan(string(k), func() (any, error) { return p.fly(k, q), nil }):
+		return landed.Val.(*answer).tell(q.subject, time.Now())
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	}
+}
+
+// fly asks the issuer, in nobody's context, and keeps the answer.
+func (p *provider) fly(k key, q question) *answer {
+	if a := p.cache.lookup(k, time.Now()); a != nil { // another flight has just landed
+		return a
+	}
+	profile, err := within(p.timeout, &p.abroad, func(ctx context.Context) (*Profile, error) { return p.ask(ctx, q) })
+	a := &answer{profile: profile, err: err, wish: wishOf(err), at: time.Now(), expiry: q.expiry}
+	switch {
+	case err == nil:
+		a.lasts = p.maxAge
+	case errors.Is(err, ErrUnauthorized), errors.Is(err, ErrForbidden):
+		a.lasts = refusedFor
+	default:
+		a.lasts = min(a.wish, longestWish)
+	}
+	if errors.Is(err, ErrUnavailable) || errors.Is(err, ErrContentType) {
+		p.endpoint.doubt()
+	}
+	p.cache.keep(k, a, a.at)
+	return a
+}
+
+// within asks within so much time, whatever the transport does: one of the user's
+// may panic, end its goroutine or not heed its context. Neither may take the process
+// along, nor those who wait. What comes too late is not looked at.
+func within[T any](timeout time.Duration, abroad *atomic.Int32, ask func(context.Context) (T, error)) (T, error) {
+	type landing struct {
+		value T
+		err   error
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	if abroad.Add(1) > maxAbroad {
+		abroad.Add(-1)
+		var none T
+		return none, fmt.Errorf("%w: %d calls that were given up have not ended: the transport ignores its context", ErrUnavailable, maxAbroad)
+	}
+	landed := make(chan landing, 1)
+	go func() {
+		l := landing{err: fmt.Errorf("%w: the transport ended its goroutine", ErrUnavailable)}
+		defer func() {
+			if v := recover(); v != nil { // what it is may have the token in it
+				l = landing{err: fmt.Errorf("%w: panic while asking, with a %T", ErrUnavailable, v)}
+			}
+			abroad.Add(-1)
+			landed <- l
+		}()
+		l.value, l.err = ask(ctx)
+	}()
+	select {
+	case l := <-landed:
+		return l.value, l.err
+	case <-ctx.Done():
+		var none T
+		return none, fmt.Errorf("%w: no answer within %v", ErrUnavailable, timeout)
+	}
+}
+
+// ask asks the issuer. It gives up when ctx ends.
+func (p *provider) ask(ctx context.Context, q question) (*Profile, error) {
+	url, err := p.endpoint.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	text, signed, err := p.send(ctx, url, q.token)
+	if err != nil {
+		return nil, err
+	}
+	profile, err := p.read(ctx, text, signed, q.clientID)
+	switch {
+	case err != nil:
+		return nil, withhold(err, q.token)
+	case profile.Subject != q.subject: // OpenID Connect Core §5.3.2
+		return nil, ErrSubject
+	}
+	return profile, nil
+}
+
+// read reads what the issuer has answered to the client's token.
+func (p *provider) read(ctx context.Context, text string, signed bool, clientID string) (*Profile, error) {
+	if signed {
+		var err error
+		if text, err = p.signed.verify(ctx, text, clientID); err != nil {
+			return nil, err
+		}
+	}
+	object, err := strictjson.ParseObject(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	profile, err := newProfile(object)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return profile, nil
+}
+
+// send sends the token to the endpoint and returns the text that comes back. Of what
+// a server says in an error, nothing is in ours but numbers: it has seen the token,
+// and may repeat it.
+func (p *provider) send(ctx context.Context, url, token string) (text string, signed bool, _ error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", false, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	request.Header.Set("Accept", "application/json, application/jwt")
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("User-Agent", "bearerguard")
+	response, err := p.client.Do(request)
+	if err != nil {
+		return "", false, transportError(err, token)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return "", false, statusError(url, response)
+	}
+	mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	switch mediaType { // in lower case
+	case "application/json":
+	case "application/jwt":
+		signed = true
+	case "text/html":
+		return "", false, fmt.Errorf("%w: it is a page of HTML", ErrContentType)
+	default:
+		return "", false, ErrContentType
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, min(p.maxSize, math.MaxInt64-1)+1))
+	switch {
+	case err != nil:
+		return "", false, transportError(err, token)
+	case int64(len(body)) > p.maxSize:
+		return "", false, fmt.Errorf("%w: it has more than %d bytes", ErrTooLarge, p.maxSize)
+	}
+	return string(body), signed, nil
+}
+
+// statusError returns what an answer other than 200 means.
+func statusError(url string, response *http.Response) error {
+	status := response.StatusCode
+	wish := fetch.RetryAfter(response.Header)
+	said := fmt.Sprintf("%s answered %d %s", url, status, http.StatusText(status))
+	switch {
+	case status == http.StatusUnauthorized:
+		return notAccepted(fmt.Errorf("%w: %s", ErrUnauthorized, said))
+	case status == http.StatusForbidden:
+		return fmt.Errorf("%w: %s", ErrForbidden, said)
+	case status == http.StatusTooManyRequests:
+		return afterWish(fmt.Errorf("%w: %s", ErrRateLimited, said), max(wish, shortestWish))
+	case 300 <= status && status < 400:
+		return fmt.Errorf("%w: %s, and a token is not sent on: configure the URL that is right", ErrUnavailable, said)
+	default:
+		return afterWish(fmt.Errorf("%w: %s", ErrUnavailable, said), wish)
+	}
+}
+
+// transportError keeps of a transport's error its text, cut short: what it is made of
+// is somebody else's, and may hold the request.
+func transportError(err error, token string) error {
+	const most = 512
+	text := err.Error()
+	switch {
+	case repeats(text, token):
+		text = withheld
+	case len(text) > most:
+		text = text[:most] + "…"
+	}
+	return fmt.Errorf("%w: %s", ErrUnavailable, text)
+}
+
+const withheld = "the reason is withheld, since it has a part of the token in it"
+
+// withhold returns an error as it is, unless its text has a part of the token in it.
+func withhold(err error, token string) error {
+	if !repeats(err.Error(), token) {
+		return err
+	}
+	for _, sentinel := range [...]error{ErrMalformed, ErrEncrypted, ErrUnverified} {
+		if errors.Is(err, sentinel) {
+			return fmt.Errorf("%w: %s", sentinel, withheld)
+		}
+	}
+	return fmt.Errorf("%w: %s", ErrUnavailable, withheld)
+}
+
+// repeats reports whether a text has so much of the token in it that it matters.
+func repeats(text, token string) bool {
+	const part = 16
+	for i := 0; i+part <= len(token); i++ {
+		if strings.Contains(text, token[i:i+part]) {
+			return true
+		}
+	}
+	return len(token) < part && strings.Contains(text, token)
+}
