@@ -1,0 +1,191 @@
+package userinfo_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/userinfo"
+	"github.com/stretchr/testify/require"
+)
+
+func TestHowLongAnAnswerIsKept(t *testing.T) {
+	tests := []struct {
+		name   string
+		issuer *issuer
+		config userinfo.Config
+		expiry time.Duration // of the token; zero: it does not say
+		kept   time.Duration
+	}{
+		{"a profile", saysJSON(`{"sub":"ada"}`), userinfo.Config{}, time.Hour, time.Minute},
+		{"as configured", saysJSON(`{"sub":"ada"}`), userinfo.Config{MaxAge: time.Second}, time.Hour, time.Second},
+		{"not at all", saysJSON(`{"sub":"ada"}`), userinfo.Config{MaxAge: userinfo.NoCache}, time.Hour, 0},
+		{"never beyond the token's time", saysJSON(`{"sub":"ada"}`), userinfo.Config{MaxAge: time.Hour}, 90 * time.Second, 90 * time.Second},
+		{"a token in its leeway", saysJSON(`{"sub":"ada"}`), userinfo.Config{}, -time.Second, 0},
+		{"a token without a time", saysJSON(`{"sub":"ada"}`), userinfo.Config{}, 0, time.Minute},
+		{"another's", saysJSON(`{"sub":"eve"}`), userinfo.Config{}, time.Hour, 0},
+		{"nonsense", saysJSON(`[]`), userinfo.Config{}, time.Hour, 0},
+		{"401", says(401, "", ""), userinfo.Config{}, time.Hour, 10 * time.Second},
+		{"401 of a token that ends", says(401, "", ""), userinfo.Config{}, 4 * time.Second, 4 * time.Second},
+		{"401 with a wish", says(401, "", "", "Retry-After", "50"), userinfo.Config{}, time.Hour, 10 * time.Second},
+		{"401 without a cache", says(401, "", ""), userinfo.Config{MaxAge: userinfo.NoCache}, time.Hour, 10 * time.Second},
+		{"403", says(403, "", ""), userinfo.Config{}, time.Hour, 10 * time.Second},
+		{"429", says(429, "", ""), userinfo.Config{}, time.Hour, time.Second},
+		{"429 with a wish", says(429, "", "", "Retry-After", "50"), userinfo.Config{}, time.Hour, 50 * time.Second},
+		{"429 with a long wish", says(429, "", "", "Retry-After", "7200"), userinfo.Config{}, time.Hour, time.Minute},
+		{"500", says(500, "", ""), userinfo.Config{}, time.Hour, 0},
+		{"503 with a wish", says(503, "", "", "Retry-After", "5"), userinfo.Config{}, time.Hour, 5 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				users := tt.issuer.client(t, tt.config)
+				who := ada()
+				who.Expiry = time.Time{}
+				if tt.expiry != 0 {
+					who.Expiry = time.Now().Add(tt.expiry)
+				}
+				ctx := behind(t.Context(), token, who)
+				_, first := users.Profile(ctx)
+				before := wait(first)
+				asked := tt.issuer.asked.Load()
+				if tt.kept > 0 {
+					time.Sleep(tt.kept - 1)
+					_, again := users.Profile(ctx)
+					require.Equal(t, fmt.Sprint(first), fmt.Sprint(again))
+					require.Equal(t, asked, tt.issuer.asked.Load(), "it is kept until then")
+					require.Equal(t, max(before-tt.kept+1, 0), wait(again), "what is left of the wait")
+					time.Sleep(1)
+				}
+				_, _ = users.Profile(ctx)
+				require.Equal(t, asked+1, tt.issuer.asked.Load(), "and no longer")
+			})
+		})
+	}
+}
+
+func TestTheCacheIsBounded(t *testing.T) {
+	i := saysJSON(`{"sub":"ada"}`)
+	users := i.client(t, userinfo.Config{MaxEntries: 3})
+	who := ada()
+	ask := func(n int) int32 {
+		before := i.asked.Load()
+		_, err := users.Profile(behind(t.Context(), fmt.Sprint(token, n), who))
+		require.NoError(t, err)
+		return i.asked.Load() - before
+	}
+	for n := range 4 {
+		require.EqualValues(t, 1, ask(n))
+	}
+	for _, n := range []int{1, 2, 3} {
+		require.Zero(t, ask(n), "the last three are kept")
+	}
+	require.EqualValues(t, 1, ask(0), "the first went")
+	require.EqualValues(t, 1, ask(1), "for which the next oldest goes")
+	require.Zero(t, ask(3))
+}
+
+// What a handler does to its own claims is nobody else's trouble.
+func TestChangedClaimsFindNobodyElsesAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := saysJSON(`{"sub":"ada"}`)
+		users := i.client(t, userinfo.Config{MaxAge: time.Hour})
+		who := ada()
+		who.Expiry = time.Now().Add(time.Minute)
+		good := behind(t.Context(), token, who)
+		changed := behind(t.Context(), token, who)
+		mine, _ := claims.FromContext(changed)
+		mine.Expiry, mine.Subject = time.Now().Add(time.Hour), "eve"
+		_, err := users.Profile(changed)
+		require.ErrorIs(t, err, userinfo.ErrSubject)
+		mine.Subject = "ada"
+		_, err = users.Profile(changed)
+		require.NoError(t, err)
+		_, err = users.Profile(good)
+		require.NoError(t, err)
+		asked := i.asked.Load()
+		time.Sleep(time.Minute)
+		_, _ = users.Profile(good)
+		require.Equal(t, asked+1, i.asked.Load(), "the longer time was another's")
+	})
+}
+
+func TestRequestsWithOneTokenShareACallThatIsNobodys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := saysJSON(`{"sub":"ada","name":"Ada"}`)
+		good := i.answer
+		var deadline time.Time
+		i.answer = func(r *http.Request) (*http.Response, error) {
+			deadline, _ = r.Context().Deadline()
+			time.Sleep(2 * time.Second)
+			return good(r)
+		}
+		users := i.client(t, userinfo.Config{})
+		began := time.Now()
+		who := ada()
+
+		first, cancel := context.WithCancel(t.Context())
+		gaveUp := make(chan error, 1)
+		go func() {
+			_, err := users.Profile(behind(first, token, who))
+			gaveUp <- err
+		}()
+		synctest.Wait()
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				got, err := users.Profile(behind(t.Context(), token, who))
+				if err != nil || got.Name != "Ada" {
+					t.Errorf("got %v, %v", got, err)
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		cancel()
+		err := <-gaveUp
+		require.ErrorIs(t, err, userinfo.ErrUnavailable)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, time.Second, time.Since(began), "who gives up does not wait")
+		all.Wait()
+		require.Equal(t, 2*time.Second, time.Since(began))
+		require.EqualValues(t, 1, i.asked.Load())
+		require.Equal(t, began.Add(5*time.Second), deadline)
+
+		_, err = users.Profile(behind(t.Context(), token+"2", who))
+		require.NoError(t, err)
+		require.EqualValues(t, 2, i.asked.Load(), "another token is another call")
+	})
+}
+
+func TestARequestThatIsOverStartsNoCall(t *testing.T) {
+	i := saysJSON(`{"sub":"ada"}`)
+	ctx, cancel := context.WithCancel(t.Context())
+	seen := behind(ctx, token, ada())
+	cancel()
+	_, err := i.client(t, userinfo.Config{}).Profile(seen)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, claims.ErrUnavailable)
+	require.Zero(t, i.asked.Load())
+}
+
+func TestManyAtOnce(t *testing.T) {
+	i := saysJSON(`{"sub":"ada"}`)
+	users := i.client(t, userinfo.Config{MaxEntries: 5, MaxAge: time.Millisecond})
+	who := ada()
+	var all sync.WaitGroup
+	for n := range 16 {
+		all.Go(func() {
+			for m := range 100 {
+				if _, err := users.Profile(behind(t.Context(), fmt.Sprint(token, (n+m)%10), who)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,177 @@
+package userinfo_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/userinfo"
+	"github.com/stretchr/testify/require"
+)
+
+// A site is an issuer with metadata that a test can change.
+type site struct {
+	metadata string // "": 503
+	header   []string
+	moved    bool // nothing is at the first endpoint any more
+	searches int
+	asked    []string
+}
+
+func (s *site) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.Contains(r.URL.Path, "/.well-known/") {
+		s.searches++
+		if r.Header.Get("Authorization") != "" {
+			return nil, fmt.Errorf("a token was sent to the metadata")
+		}
+		if s.metadata == "" {
+			return response(r, 503, "text/plain", strings.NewReader(""), s.header...), nil
+		}
+		return response(r, 200, "application/json", strings.NewReader(s.metadata)), nil
+	}
+	s.asked = append(s.asked, r.URL.String())
+	if s.moved && r.URL.String() == endpoint {
+		return response(r, 404, "text/plain", strings.NewReader("")), nil
+	}
+	return response(r, 200, "application/json", strings.NewReader(`{"sub":"ada"}`)), nil
+}
+
+func metadata(userinfo string) string {
+	return `{"issuer":"` + issuerURL + `","jwks_uri":"https://issuer.example/jwks","userinfo_endpoint":` + userinfo + `}`
+}
+
+func (s *site) client(t *testing.T, config userinfo.Config) *userinfo.Client {
+	t.Helper()
+	config.Issuer, config.Client = issuerURL, &http.Client{Transport: s}
+	if config.MaxAge == 0 {
+		config.MaxAge = userinfo.NoCache
+	}
+	users, err := userinfo.NewClient(config)
+	require.NoError(t, err)
+	return users
+}
+
+func TestMetadataThatNameNoEndpointToAsk(t *testing.T) {
+	tests := []struct {
+		metadata string
+		want     error
+	}{
+		{metadata(`"` + endpoint + `"`), nil},
+		{metadata(`"https://elsewhere.example/userinfo"`), nil}, // the issuer says so
+		{`{"issuer":"` + issuerURL + `"}`, userinfo.ErrNoEndpoint},
+		{metadata(`""`), userinfo.ErrNoEndpoint},
+		{metadata(`7`), userinfo.ErrNoEndpoint},
+		{metadata(`"/userinfo"`), userinfo.ErrNoEndpoint},
+		{metadata(`"http://issuer.example/userinfo"`), userinfo.ErrNoEndpoint},
+		{metadata(`"http://127.0.0.1/userinfo"`), userinfo.ErrNoEndpoint}, // what an issuer out there has no business with
+		{metadata(`"https://me:secret@issuer.example/"`), userinfo.ErrNoEndpoint},
+		{`{"issuer":"https://evil.example/","userinfo_endpoint":"https://evil.example/userinfo"}`, userinfo.ErrUnavailable},
+		{`<html>`, userinfo.ErrUnavailable},
+		{``, userinfo.ErrUnavailable},
+	}
+	for _, tt := range tests {
+		t.Run(tt.metadata, func(t *testing.T) {
+			s := &site{metadata: tt.metadata}
+			_, err := s.client(t, userinfo.Config{}).Profile(behind(t.Context(), token, ada()))
+			require.ErrorIs(t, err, tt.want)
+			if tt.want != nil {
+				require.ErrorIs(t, err, claims.ErrUnavailable)
+				require.Empty(t, s.asked)
+				require.Positive(t, wait(err))
+				require.NotContains(t, err.Error(), "secret")
+			}
+		})
+	}
+}
+
+// While there is no endpoint, it is looked for once a second, whoever asks.
+func TestFailedSearchesAreSeldom(t *testing.T) {
+	for _, tt := range []struct {
+		header []string
+		pause  time.Duration
+	}{
+		{nil, time.Second},
+		{[]string{"Retry-After", "20"}, 20 * time.Second},
+		{[]string{"Retry-After", "7200"}, time.Minute},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &site{header: tt.header}
+			users := s.client(t, userinfo.Config{})
+			who := ada()
+			for n := range 5 {
+				_, err := users.Profile(behind(t.Context(), fmt.Sprint(token, n), who))
+				require.ErrorIs(t, err, userinfo.ErrUnavailable)
+				require.Equal(t, tt.pause, wait(err))
+			}
+			require.Equal(t, 1, s.searches)
+			s.metadata = metadata(`"` + endpoint + `"`)
+			time.Sleep(tt.pause)
+			_, err := users.Profile(behind(t.Context(), token, who))
+			require.NoError(t, err)
+			require.Equal(t, 2, s.searches)
+		})
+	}
+}
+
+func TestAnEndpointIsKeptForADayAndServesBeyondThat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &site{metadata: metadata(`"` + endpoint + `"`)}
+		users := s.client(t, userinfo.Config{})
+		ask := func() {
+			t.Helper()
+			_, err := users.Profile(behind(t.Context(), token, ada()))
+			require.NoError(t, err)
+			synctest.Wait()
+		}
+		ask()
+		time.Sleep(24*time.Hour - time.Second)
+		ask()
+		require.Equal(t, 1, s.searches)
+		time.Sleep(time.Second)
+		s.metadata = "" // an outage of the metadata harms nobody
+		ask()
+		ask()
+		require.Equal(t, 2, s.searches)
+		time.Sleep(time.Minute)
+		s.metadata = metadata(`"https://issuer.example/new"`)
+		ask()
+		require.Equal(t, 3, s.searches)
+		ask()
+		require.Equal(t, 3, s.searches)
+		require.Equal(t, []string{endpoint, endpoint, endpoint, endpoint, endpoint, "https://issuer.example/new"}, s.asked)
+	})
+}
+
+func TestAnEndpointThatDoesNotAnswerIsLookedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &site{metadata: metadata(`"` + endpoint + `"`)}
+		users := s.client(t, userinfo.Config{})
+		ask := func() error {
+			_, err := users.Profile(behind(t.Context(), token, ada()))
+			synctest.Wait()
+			return err
+		}
+		require.NoError(t, ask())
+		time.Sleep(time.Hour)
+		s.moved, s.metadata = true, metadata(`"https://issuer.example/new"`)
+		require.ErrorIs(t, ask(), userinfo.ErrUnavailable)
+		require.ErrorIs(t, ask(), userinfo.ErrUnavailable) // it is looked for behind this one
+		require.NoError(t, ask())
+		require.Equal(t, 2, s.searches)
+		require.Equal(t, "https://issuer.example/new", s.asked[len(s.asked)-1])
+
+		// One that goes on failing is looked for once a minute.
+		s.metadata, s.moved = metadata(`"`+endpoint+`"`), true
+		time.Sleep(24 * time.Hour)
+		_ = ask()
+		for range 120 {
+			require.ErrorIs(t, ask(), userinfo.ErrUnavailable)
+			time.Sleep(time.Second)
+		}
+		require.LessOrEqual(t, s.searches, 5)
+	})
+}
