@@ -93,7 +93,7 @@ func TestASignedAnswerIsVerifiedOrRefused(t *testing.T) {
 	}
 
 	// The client of the access token is not known, so that nobody can say for whom.
-	issuer.SetUserinfo(answersWith(signed(issuer, `{"iss":"ISSUER","aud":["",null],"sub":"ada"}`)))
+	issuer.SetUserinfo(answersWith(signed(issuer, `{"iss":"ISSUER","aud":"","sub":"ada"}`)))
 	who := ada()
 	who.Issuer, who.ClientID = issuer.URL(), ""
 	users, err := userinfo.NewClient(userinfo.Config{Issuer: issuer.URL(), Client: issuer.HTTPClient()}) // keys by discovery
