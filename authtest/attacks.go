@@ -2,6 +2,8 @@ package authtest
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -191,14 +193,16 @@ func (s *suite) credentials() []attack {
 			return token
 		}
 	}
-	query := func(headers http.Header) func(*http.Request) string {
+	query := func(headers http.Header, names ...string) func(*http.Request) string {
 		return func(r *http.Request) string {
 			token := s.token()
 			for name, values := range headers {
 				r.Header[name] = values
 			}
 			values := r.URL.Query()
-			values.Set("access_token", token)
+			for _, name := range names {
+				values.Set(name, token)
+			}
 			r.URL.RawQuery = values.Encode()
 			r.RequestURI = r.URL.RequestURI()
 			return token
@@ -211,6 +215,10 @@ func (s *suite) credentials() []attack {
 		{name: "credentials/none", sent: "no credentials", why: unheard, want: anonymous, send: func(*http.Request) string { return "" }},
 		{name: "credentials/basic", sent: "a good token after Basic", why: scheme, want: anonymous, send: header("Basic <token>")},
 		{name: "credentials/dpop", sent: "a good token after DPoP, without a proof", why: scheme + ", and DPoP wants a proof (RFC 9449 §7.1)", want: anonymous, send: header("DPoP <token>")},
+		{name: "credentials/jwt", sent: "a good token after JWT", why: scheme, want: anonymous, send: header("JWT <token>")},
+		{name: "credentials/token", sent: "a good token after Token", why: scheme, want: anonymous, send: header("Token <token>")},
+		attack{name: "credentials/none-in-HEAD", sent: "no credentials, and HEAD for GET", why: "HEAD is answered as GET is: it tells whether something is there, and runs the handler (RFC 9110 §9.3.2)", want: unserved,
+			send: func(r *http.Request) string { r.Method = http.MethodHead; return "" }}.unless(s.target.Request.Method != http.MethodGet, "the request is no GET"),
 		{name: "credentials/no-scheme", sent: "a good token without Bearer before it", why: syntax, want: rejected, send: header("<token>")},
 		{name: "credentials/no-space", sent: "a good token and Bearer in one word", why: syntax, want: rejected, send: header("Bearer<token>")},
 		{name: "credentials/tab", sent: "a good token after Bearer and a tab", why: syntax, want: rejected, send: header("Bearer\t<token>")},
@@ -221,13 +229,15 @@ func (s *suite) credentials() []attack {
 		{name: "credentials/quoted", sent: "a good token in quotes", why: syntax, want: rejected, send: header(`Bearer "<token>"`)},
 		{name: "credentials/two-headers-good-first", sent: "two Authorization headers, the good token in the first", why: two, want: rejected, send: header("Bearer <token>", bad)},
 		{name: "credentials/two-headers-good-last", sent: "two Authorization headers, the good token in the last", why: two, want: rejected, send: header(bad, "Bearer <token>")},
-		{name: "credentials/query", sent: "a good token in the query only", why: places, want: anonymous, send: query(nil)},
-		{name: "credentials/query-and-bad-header", sent: "a good token in the query and a bad one in the header", why: two, want: rejected, send: query(withBad)},
+		{name: "credentials/query", sent: "a good token in the query only", why: places, want: anonymous, send: query(nil, "access_token")},
+		{name: "credentials/query-by-other-names", sent: "a good token in the query only, by other names", why: places, want: anonymous,
+			send: query(nil, "token", "jwt", "auth", "bearer", "api_key")},
+		{name: "credentials/query-and-bad-header", sent: "a good token in the query and a bad one in the header", why: two, want: rejected, send: query(withBad, "access_token")},
 		attack{name: "credentials/form", sent: "a good token in the form only", why: places, want: anonymous, send: form(nil)}.unless(bodiless, noBody),
 		attack{name: "credentials/form-and-bad-header", sent: "a good token in the form and a bad one in the header", why: two, want: rejected, send: form(withBad)}.unless(bodiless, noBody),
 		{name: "credentials/cookie", sent: "a good token in cookies only", why: places, want: anonymous, send: func(r *http.Request) string {
 			token := s.token()
-			for _, name := range []string{"access_token", "token", "jwt", "Authorization"} {
+			for _, name := range []string{"access_token", "token", "jwt", "session", "sid", "Authorization"} {
 				r.AddCookie(&http.Cookie{Name: name, Value: token})
 			}
 			return token
@@ -237,6 +247,7 @@ func (s *suite) credentials() []attack {
 			for _, name := range []string{"Proxy-Authorization", "X-Authorization", "X-Forwarded-Authorization", "X-Access-Token", "X-Auth-Token"} {
 				r.Header.Set(name, "Bearer "+token)
 			}
+			r.Header.Set("X-Api-Key", token)
 			return token
 		}},
 	}
@@ -261,12 +272,7 @@ func (s *suite) encodings() []attack {
 		}
 		return header, payload
 	}
-	// signature returns a good token, taken apart before its signature.
-	signature := func() (input, signature string) {
-		token := s.token()
-		dot := strings.LastIndexByte(token, '.')
-		return token[:dot+1], token[dot+1:]
-	}
+	signature := func() (input, signature string) { return cutSignature(s.token()) }
 	// stray reports whether the last character of a signature has bits to spare.
 	_, some := signature()
 	stray := len(some)%4 != 0
@@ -318,6 +324,12 @@ func (s *suite) encodings() []attack {
 		s.forge("encoding/opaque-Google", "an access token of Google, which is opaque", notJWT, opaqueToken),
 		s.lie("encoding/too-large", "a good token of more than 40 KiB", costs, Claim("padding", strings.Repeat("x", 40<<10))).as(tooLarge),
 	}
+}
+
+// cutSignature takes a token apart before its signature.
+func cutSignature(token string) (input, signature string) {
+	dot := strings.LastIndexByte(token, '.')
+	return token[:dot+1], token[dot+1:]
 }
 
 // algorithmAttacks are about who chooses how a signature is checked (RFC 8725 §3.1, §3.2).
@@ -429,6 +441,15 @@ func (s *suite) keys() []attack {
 		})
 	}
 	kid := func() string { return `,"kid":` + quote(s.mallory.key.ID()) }
+	// nameless signs with no key at all what does not say by which key it was signed.
+	nameless := func(name, sent, more string) attack {
+		return s.forge("key/"+name, sent, "a key that is not named is looked for, and found to be none: that is no reason to let anything in (RFC 8725 §3.3)", func() string {
+			_, payload := s.texts()
+			input, signature := cutSignature(s.mallory.sign(`{"alg":`+quote(s.algorithms[0])+`,"typ":"at+jwt"`+more+`}`, payload))
+			return input + strings.Repeat("A", len(signature))
+		})
+	}
+	const unnamed = "anybody can sign with a key of his own, and leave its name out (RFC 8725 §3.3)"
 	secret := func(name, sent, id, secret string) attack {
 		return s.forge("key/"+name, sent, injects, func() string {
 			_, payload := s.texts()
@@ -439,6 +460,12 @@ func (s *suite) keys() []attack {
 		own("stranger's", "a token that a stranger has signed, with the kid of the issuer's key", "anybody can sign with a key of his own (RFC 8725 §3.3)",
 			func() string { return `,"kid":` + quote(s.key.ID()) }),
 		own("unknown", "a token that a stranger has signed, with a kid that nobody knows", "anybody can sign with a key of his own (RFC 8725 §3.3)", kid),
+		own("without-kid", "a token that a stranger has signed, without a kid", unnamed, func() string { return "" }),
+		own("kid-is-null", "a token that a stranger has signed, whose kid is null", unnamed, func() string { return `,"kid":null` }),
+		own("kid-is-empty", "a token that a stranger has signed, whose kid is empty", unnamed, func() string { return `,"kid":""` }),
+		nameless("without-kid-nor-signature", "a token without a kid, with zeros in the place of the signature", ""),
+		nameless("kid-is-null-no-signature", "a token whose kid is null, with zeros in the place of the signature", `,"kid":null`),
+		nameless("kid-is-empty-no-signature", "a token whose kid is empty, with zeros in the place of the signature", `,"kid":""`),
 		own("jwk", "a token with the stranger's key in its header, as jwk", believes, func() string { return kid() + `,"jwk":` + string(s.mallory.key.JWK()) }),
 		own("x5c", "a token with the stranger's certificate in its header, as x5c", believes, func() string {
 			return kid() + `,"x5c":["` + standardBase64(s.mallory.certificate) + `"]`
@@ -522,6 +549,10 @@ func (s *suite) issuers() []attack {
 		s.lie("issuer/other", "a signed token of another issuer", mixed, IssuedBy("https://"+attacker+".example/")),
 		s.lie("issuer/slash", "a signed token whose issuer has a slash more or less at its end", exact, IssuedBy(otherSlash(own))),
 		s.lie("issuer/longer", "a signed token whose issuer begins like the right one", exact, IssuedBy(own+attacker)),
+		s.lie("issuer/ending-like-it", "a signed token whose issuer ends like the right one", exact, IssuedBy("https://"+attacker+".example/"+own)),
+		s.lie("issuer/other-scheme", "a signed token whose issuer has http for https, or the other way round", exact, IssuedBy(otherScheme(own))),
+		s.lie("issuer/empty", "a signed token whose issuer is empty", mixed, IssuedBy("")),
+		s.lie("issuer/null", "a signed token whose issuer is null", mixed, Claim("iss", nil)),
 		s.lie("issuer/in-other-case", "a signed token whose issuer is in another case", exact, IssuedBy(otherCase(own))),
 		s.lie("issuer/missing", "a signed token without an issuer", mixed, WithoutClaim("iss")),
 		s.lie("issuer/array", "a signed token whose issuer is an array", "a claim of another type is read in two ways (RFC 7519 §4.1.1)", Claim("iss", []string{own})),
@@ -542,17 +573,22 @@ func (s *suite) audiences() []attack {
 	}
 	return []attack{
 		is("other", "a signed token for another API", other, "https://other.example/"+attacker),
-		is("client", "a signed token for the client", other+"; ID Tokens are for clients", DefaultClientID),
+		is("client", "a signed token for the client", other+"; ID Tokens are for clients", s.client()),
 		is("issuer", "a signed token for the issuer itself", other, s.issuer.URL()),
 		is("shorter", "a signed token whose audience is the beginning of the right one", exact, own[:len(own)-1]),
 		is("longer", "a signed token whose audience begins like the right one", exact, own+"-"+attacker),
+		is("ending-like-it", "a signed token whose audience ends like the right one", exact, attacker+"-"+own),
 		is("slash", "a signed token whose audience has a slash more or less at its end", exact, otherSlash(own)),
 		is("in-other-case", "a signed token whose audience is in another case", exact, otherCase(own)),
 		is("list", "a signed token with several audiences in one string", exact, "https://other.example/ "+own),
+		is("comma-list", "a signed token with several audiences in one string, separated by a comma", exact, "https://other.example/,"+own),
 		is("wildcard", "a signed token whose audience is *", other, "*"),
 		s.lie("audience/missing", "a signed token without an audience", other, WithoutClaim("aud")),
 		s.lie("audience/empty", "a signed token with an empty list of audiences", other, Audience()),
 		s.lie("audience/null", "a signed token whose audience is null", other, Claim("aud", nil)),
+		s.lie("audience/empty-string", "a signed token whose audience is the empty string", other, Audience("")),
+		s.lie("audience/empty-string-in-it", "a signed token with an empty string as its only audience", other, Claim("aud", []string{""})),
+		s.lie("audience/object", "a signed token whose audience is an object with the right one as a name", typed, Claim("aud", members{own: true})),
 		s.lie("audience/number-in-it", "a signed token with a number among its audiences", typed, Claim("aud", []any{own, 7})),
 		s.lie("audience/nested", "a signed token whose audiences are in an array within an array", typed, Claim("aud", []any{[]string{own}})),
 	}
@@ -573,10 +609,16 @@ func (s *suite) times() []attack {
 		s.lie("time/expiry-is-zero", "a token whose exp is 0", stolen, Claim("exp", 0)),
 		s.lie("time/expiry-is-null", "a token whose exp is null", stolen, Claim("exp", nil)),
 		s.lie("time/expiry-is-a-string", "a token whose exp is a string", typed, Claim("exp", fmt.Sprint(now.Add(time.Hour).Unix()))),
+		s.lie("time/expiry-is-negative", "a token whose exp is -1", stolen, Claim("exp", -1)),
+		s.lie("time/expiry-is-true", "a token whose exp is true", typed, Claim("exp", true)),
+		s.lie("time/expiry-is-an-array", "a token whose exp is an array", typed, Claim("exp", []int64{now.Add(time.Hour).Unix()})),
+		s.lie("time/expiry-is-an-object", "a token whose exp is an object", typed, Claim("exp", members{})),
 		s.lie("time/expiry-in-milliseconds", "a token whose exp is in milliseconds", "it would be good for 50,000 years (RFC 7519 §2)", Claim("exp", now.Add(time.Hour).UnixMilli())),
 		s.lie("time/not-before", "a token whose nbf is in an hour", early, NotBefore(now.Add(time.Hour))),
+		s.lie("time/not-before-beyond-any-leeway", "a token whose nbf is in 11 minutes", early+"; clocks are not that wrong", NotBefore(now.Add(11*time.Minute))),
 		s.lie("time/not-before-is-a-string", "a token whose nbf is a string", typed, Claim("nbf", fmt.Sprint(now.Add(time.Hour).Unix()))),
 		s.lie("time/issued-in-the-future", "a token whose iat is in an hour", early+": it was made up ahead", IssuedAt(now.Add(time.Hour))),
+		s.lie("time/issued-beyond-any-leeway", "a token whose iat is in 11 minutes", early+": it was made up ahead, and clocks are not that wrong", IssuedAt(now.Add(11*time.Minute))),
 	}
 }
 
@@ -597,7 +639,7 @@ func (s *suite) kinds() []attack {
 		s.lie("kind/token-use", "a token of Cognito that is neither an access token nor an ID Token", kind, Type("JWT"), Claim("token_use", attacker)),
 		{name: "kind/ID-Token-bare", sent: "an ID Token with nothing that tells it apart, for the client", why: login, want: refused,
 			send: bearer(func() string {
-				return s.identity(RawPayload(fmt.Sprintf(`{"iss":%q,"sub":"ada","aud":%q,"exp":%d}`, s.issuer.URL(), DefaultClientID, time.Now().Add(time.Hour).Unix())))
+				return s.identity(RawPayload(fmt.Sprintf(`{"iss":%q,"sub":"ada","aud":%q,"exp":%d}`, s.issuer.URL(), s.client(), time.Now().Add(time.Hour).Unix())))
 			})},
 	}
 	for shape := range shapes {
@@ -615,7 +657,7 @@ func (s *suite) kinds() []attack {
 				send: bearer(func() string { return s.identity(Like(shape)) })},
 			attack{name: "kind/ID-Token-" + slug + "-for-the-API", sent: who + ", whose audience is the client and the API, and which has scopes", why: login, want: refused,
 				send: bearer(func() string {
-					return s.identity(Like(shape), Audience(DefaultClientID, s.target.Audience), s.scope(s.target.Scope...))
+					return s.identity(Like(shape), Audience(s.client(), s.target.Audience), s.scope(s.target.Scope...))
 				})},
 		)
 	}
@@ -626,7 +668,15 @@ var logoutEvent = Claim("events", members{"http://schemas.openid.net/event/backc
 
 // identity returns an ID Token.
 func (s *suite) identity(options ...TokenOption) string {
-	return s.issuer.IDToken(append([]TokenOption{Algorithm(s.algorithms[0])}, options...)...)
+	return s.issuer.IDToken(append([]TokenOption{Algorithm(s.algorithms[0]), ClientID(s.client())}, options...)...)
+}
+
+// client returns a client that is not called as the API is.
+func (s *suite) client() string {
+	if slices.Contains(append(s.target.Config.AudienceAliases, s.target.Audience), DefaultClientID) {
+		return "client-of-" + attacker
+	}
+	return DefaultClientID
 }
 
 // bindings are tokens that only the holder of a key may use (RFC 7800).
@@ -635,6 +685,7 @@ func (s *suite) bindings() []attack {
 	return []attack{
 		s.lie("binding/dpop", "a token that is bound to a DPoP key, without a proof", bound, Claim("cnf", members{"jkt": encode(attacker)})),
 		s.lie("binding/certificate", "a token that is bound to a client's certificate, without that", bound, Claim("cnf", members{"x5t#S256": encode(attacker)})),
+		s.lie("binding/null", "a token whose cnf is null", "a claim of another type is read in two ways: by one program as no binding, by another as one (RFC 7800 §3.1)", Claim("cnf", nil)),
 		s.lie("binding/unknown", "a token that is bound in a way that nobody knows", bound, Claim("cnf", members{attacker: true})),
 	}
 }
@@ -673,13 +724,14 @@ func (s *suite) scopes() []attack {
 		is("none", "a good token without scopes", none, withoutClaims(s.scopeClaims)).unless(bare, taken),
 		is("empty", "a good token whose scope is empty", none, s.scopeClaim("")).unless(bare, taken),
 		is("other", "a good token with another scope", none, s.scope(attacker, "read:"+attacker)),
-		is("wildcard", "a good token with the scope *", exact, s.scope("*")),
+		is("wildcard", "a good token with the scope *", exact, s.scope("*")).unless(slices.Contains(needed, "*"), "the route needs the scope *"),
 		is("shorter", "a good token whose scope is the beginning of the right one", exact, granted(func(scope string) string { return scope[:len(scope)-1] })),
 		is("longer", "a good token whose scope begins like the right one", exact, granted(func(scope string) string { return scope + "-" + attacker })),
 		is("ending-like-it", "a good token whose scope ends like the right one", exact, granted(func(scope string) string { return "not-" + scope })),
 		is("in-other-case", "a good token whose scope is in another case", exact, granted(otherCase)).
 			unless(slices.Equal(each(otherCase), needed), "the route's scopes have no letters"),
 		is("commas", "a good token whose scopes are separated by commas", syntax, s.scopeClaim(joined(","))),
+		is("line-breaks", "a good token whose scopes are separated by line breaks", syntax, s.scopeClaim(joined("\n"))),
 		is("tabs", "a good token whose scopes are separated by tabs", syntax, s.scopeClaim(joined("\t"))),
 		is("space-in-an-element", "a good token with a space within an element of its array of scopes", syntax, s.scopeClaim([]string{joined(" ")})),
 		is("object", "a good token whose scope is an object", typed, s.scopeClaim(grants(needed))),
@@ -687,7 +739,12 @@ func (s *suite) scopes() []attack {
 		is("in-other-claims", "a good token with the scopes in claims that this API does not look at", "what another claim means is another API's business", elsewhere...).unless(bare, taken),
 	}
 	if len(needed) > 1 {
-		all = append(all, is("all-but-one", "a good token with all scopes but one", "a route that needs several needs all of them", s.scope(needed[1:]...)))
+		const several = "a route that needs several needs all of them"
+		// As many as are needed, for who counts them.
+		all = append(all, is("all-but-one", "a good token with all scopes but the first, and the last one twice", several, s.scope(append(needed[1:len(needed):len(needed)], needed[len(needed)-1])...)))
+		for n, left := range needed {
+			all = append(all, is(fmt.Sprintf("without-%d", n+1), "a good token with all scopes but "+left, several, s.scope(slices.Concat(needed[:n], needed[n+1:])...)))
+		}
 	}
 	return all
 }
@@ -748,12 +805,79 @@ func (s *suite) outages() []attack {
 	}
 }
 
-// warm has an API learn the issuer's keys. Whether it lets the token in is for
-// good/access-token to say.
-func (s *suite) warm(api http.Handler) {
-	r := s.request(s.target.Request.Context())
-	bearer(func() string { return s.token() })(r)
+// warm has an API learn the issuer's keys.
+func (s *suite) warm(api http.Handler) { s.admit(api, s.token()) }
+
+// admit sends a good token. Whether it is let in is for good/access-token to say.
+func (s *suite) admit(api http.Handler, token string) {
+	r := s.request(context.Background())
+	bearer(func() string { return token })(r)
 	_, _ = serve(api, r)
+}
+
+// memories are forgeries of a token that the API has let in just before, for what it
+// may remember of that (RFC 8725 §3.3).
+func (s *suite) memories() []attack {
+	const why = "who remembers good tokens by less than all of their bytes lets everybody in who has seen one, or guessed what is in it"
+	recalled := func(name, sent string, forge func(header, payload, signature string) string) attack {
+		var token string
+		a := s.forge("memory/"+name, sent, why, func() string {
+			part := strings.Split(token, ".")
+			return forge(part[0], part[1], part[2])
+		})
+		a.before = func(api http.Handler) {
+			token = s.token()
+			s.admit(api, token)
+		}
+		return a
+	}
+	// other returns the claims with another subject, and the same ID.
+	other := func(payload string) string {
+		decoded, err := base64.RawURLEncoding.DecodeString(payload)
+		if err != nil { // it is a token of the issuer's
+			panic(err)
+		}
+		claims := members{}
+		if err := json.Unmarshal(decoded, &claims); err != nil {
+			return payload // Target.Token has a payload of its own
+		}
+		claims["sub"], claims["iat"] = attacker, time.Now().Add(-time.Minute).Unix()
+		text, err := json.Marshal(claims)
+		if err != nil {
+			panic(err)
+		}
+		return encode(string(text))
+	}
+	return []attack{
+		recalled("other-signature", "a token that was let in just before, with a stranger's signature", func(header, payload, _ string) string {
+			return seal(s.mallory.key, header, payload)
+		}),
+		recalled("other-header", "a token that was let in just before, with another header", func(header, payload, signature string) string {
+			return encode(`{"alg":`+quote(s.algorithms[0])+`,"kid":`+quote(s.key.ID())+`,"typ":"at+jwt","x":"`+attacker+`"}`) + "." + payload + "." + signature
+		}),
+		recalled("other-claims", "a token that was let in just before, with other claims", func(header, payload, signature string) string {
+			return header + "." + other(payload) + "." + signature
+		}),
+		recalled("same-token-ID", "a token that a stranger has signed, with the jti of one that was let in just before", func(header, payload, _ string) string {
+			return seal(s.mallory.key, header, other(payload))
+		}),
+		recalled("same-beginning", "a token that was let in just before, with other bytes at its end", func(header, payload, signature string) string {
+			const end = 12
+			return header + "." + payload + "." + signature[:len(signature)-end] + strings.Repeat("A", end)
+		}),
+		recalled("same-end", "a token that was let in just before, with another first byte in its signature", func(header, payload, signature string) string {
+			first := "A"
+			if signature[0] == 'A' {
+				first = "B"
+			}
+			return header + "." + payload + "." + first + signature[1:]
+		}),
+	}
+}
+
+// afterwards is a good token again, on the API that has seen the attacks.
+func (s *suite) afterwards() []attack {
+	return []attack{s.good("good/after-the-attacks", "a good access token, after all these attacks", "whoever sends bad tokens could have honest clients turned away")}
 }
 
 // rotation comes last, since it changes the key that all the others are about.
@@ -777,6 +901,14 @@ func otherCase(text string) string {
 		}
 		return unicode.ToUpper(r)
 	}, text)
+}
+
+// otherScheme returns the URL with http for https, or https for http.
+func otherScheme(url string) string {
+	if rest, was := strings.CutPrefix(url, "https://"); was {
+		return "http://" + rest
+	}
+	return "https://" + strings.TrimPrefix(url, "http://")
 }
 
 // otherSlash returns the text with a slash more at its end, or less.

@@ -3,6 +3,7 @@ package authtest_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -120,7 +121,7 @@ type failure struct {
 }
 
 func (f *failure) Fatalf(format string, args ...any) {
-	f.message = format
+	f.message = fmt.Sprintf(format, args...)
 	panic(f) // as Fatalf, it does not return
 }
 
@@ -131,11 +132,11 @@ func TestAMistakeFailsTheTestAndSaysWhatToDo(t *testing.T) {
 		want string
 	}{
 		{"no audience", func(i *authtest.Issuer) { i.Token() }, "call Issuer.Validator first, or give authtest.Audience"},
-		{"an empty audience", func(i *authtest.Issuer) { i.Validator("") }, "authtest: %v"},
-		{"a claim that is no JSON", func(i *authtest.Issuer) { i.IDToken(authtest.Claim("x", func() {})) }, "authtest: %v"},
-		{"an algorithm that nobody has", func(i *authtest.Issuer) { i.IDToken(authtest.Algorithm("HS256")) }, "authtest: %v"},
+		{"an empty audience", func(i *authtest.Issuer) { i.Validator("") }, "Audience"},
+		{"a claim that is no JSON", func(i *authtest.Issuer) { i.IDToken(authtest.Claim("x", func() {})) }, "the claims cannot be written as JSON"},
+		{"an algorithm that nobody has", func(i *authtest.Issuer) { i.IDToken(authtest.Algorithm("HS256")) }, "none that the fake issuer signs with"},
 		{"no shape", func(i *authtest.Issuer) { i.IDToken(authtest.Like(99)) }, "is no shape"},
-		{"a header that is no JSON", func(i *authtest.Issuer) { i.IDToken(authtest.Header("x", func() {})) }, "authtest: %v"},
+		{"a header that is no JSON", func(i *authtest.Issuer) { i.IDToken(authtest.Header("x", func() {})) }, "the header cannot be written as JSON"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,6 +1,8 @@
 package authtest_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -40,17 +42,22 @@ var mutationsOfRSA = []mutation{
 	}), "algorithm/another-hash algorithm/another-padding"},
 }
 
+// mutationsOfGET has those that only routes for GET can have.
+var mutationsOfGET = []mutation{
+	{"that HEAD is GET", withGood(func(r *http.Request) bool { return r.Method == http.MethodHead }), "credentials/none-in-HEAD"},
+}
+
 var mutations = []mutation{
 	// Credentials.
 	{"whether there are credentials", withGood(func(r *http.Request) bool { return r.Header.Get("Authorization") == "" }),
-		"credentials/none credentials/query credentials/form credentials/cookie credentials/other-headers"},
+		"credentials/none credentials/query credentials/query-by-other-names credentials/form credentials/cookie credentials/other-headers"},
 	{"whether the credentials are empty", withGood(func(r *http.Request) bool { return strings.TrimSpace(r.Header.Get("Authorization")) == "Bearer" }),
 		"credentials/nothing-after-bearer"},
 	{"which scheme it is", onRequest(func(r *http.Request) {
 		if _, token, found := strings.Cut(r.Header.Get("Authorization"), " "); found && len(r.Header.Values("Authorization")) == 1 {
 			r.Header.Set("Authorization", "Bearer "+token)
 		}
-	}), "credentials/basic credentials/dpop"},
+	}), "credentials/basic credentials/dpop credentials/jwt credentials/token"},
 	{"whether there is a scheme", onRequest(func(r *http.Request) {
 		if value := r.Header.Get("Authorization"); strings.HasPrefix(value, "eyJ") {
 			r.Header.Set("Authorization", "Bearer "+value)
@@ -79,6 +86,11 @@ var mutations = []mutation{
 			r.Header.Set("Authorization", "Bearer "+token)
 		}
 	}), "credentials/query credentials/query-and-bad-header"},
+	{"whether the token is in the query, by whatever name", onRequest(func(r *http.Request) {
+		if token := r.URL.Query().Get("jwt"); token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+	}), "credentials/query-by-other-names"},
 	{"whether the token is in the form", onRequest(func(r *http.Request) {
 		if token := r.PostFormValue("access_token"); token != "" {
 			r.Header.Set("Authorization", "Bearer "+token)
@@ -89,6 +101,16 @@ var mutations = []mutation{
 			r.Header.Set("Authorization", "Bearer "+cookie.Value)
 		}
 	}), "credentials/cookie"},
+	{"whether the token is in a session", onRequest(func(r *http.Request) {
+		if cookie, err := r.Cookie("session"); err == nil {
+			r.Header.Set("Authorization", "Bearer "+cookie.Value)
+		}
+	}), "credentials/cookie"},
+	{"whether the token is an API key", onRequest(func(r *http.Request) {
+		if key := r.Header.Get("X-Api-Key"); key != "" {
+			r.Header.Set("Authorization", "Bearer "+key)
+		}
+	}), "credentials/other-headers"},
 	{"which header it is", onRequest(func(r *http.Request) {
 		if value := r.Header.Get("X-Forwarded-Authorization"); value != "" {
 			r.Header.Set("Authorization", value)
@@ -201,7 +223,7 @@ var mutations = []mutation{
 	{"that a secret has a length", believe(func(l lab, s sent, header object) bool { return hmacBy(s, header, nil) && header["kid"] == l.kid() }), "algorithm/empty-secret"},
 
 	// Keys.
-	{"the signature", believe(func(l lab, s sent, header object) bool { return header["alg"] == l.algorithm && len(s.signature) > 0 }), "key/* !key/kid-is-a-path !key/kid-is-SQL !key/published-secret"},
+	{"the signature", believe(func(l lab, s sent, header object) bool { return header["alg"] == l.algorithm && len(s.signature) > 0 }), "key/* memory/* !key/kid-is-a-path !key/kid-is-SQL !key/published-secret"},
 	{"the signature, where the key is unknown", believe(func(l lab, s sent, header object) bool {
 		kid, named := header["kid"].(string)
 		return header["alg"] == l.algorithm && named && !strings.Contains(kid, "/") &&
@@ -210,6 +232,17 @@ var mutations = []mutation{
 				return strings.EqualFold(kid, header["kid"].(string))
 			})
 	}), "key/unknown key/jwk key/x5c key/jku key/x5u"},
+	{"the signature, where no key is named", believe(func(l lab, s sent, header object) bool {
+		_, named := header["kid"]
+		return header["alg"] == l.algorithm && !named && len(s.signature) > 0 && !strings.Contains(s.header, "Alg")
+	}), "key/without-kid key/without-kid-nor-signature"},
+	{"the signature, where the key is null or empty", believe(func(l lab, s sent, header object) bool {
+		kid, named := header["kid"]
+		return header["alg"] == l.algorithm && named && (kid == nil || kid == "") && len(s.signature) > 0
+	}), "key/kid-is-null key/kid-is-empty key/kid-is-null-no-signature key/kid-is-empty-no-signature"},
+	{"that a signature is not zero", believe(func(l lab, s sent, header object) bool {
+		return header["alg"] == l.algorithm && len(bytes.Trim(s.signature, "\x00")) == 0 && len(s.signature) > 0
+	}), "key/*-no-signature key/without-kid-nor-signature"},
 	{"whose key jwk is", believe(func(l lab, s sent, header object) bool {
 		raw, has := header["jwk"].(object)
 		return has && l.verifiedBy(s, raw)
@@ -291,7 +324,27 @@ var mutations = []mutation{
 		if payload["iss"] == nil {
 			payload["iss"] = l.issuer.URL()
 		}
-	}), "issuer/missing"},
+	}), "issuer/missing issuer/null"},
+	{"that null is no issuer", forgive(func(l lab, _, payload object) {
+		if value, has := payload["iss"]; has && value == nil {
+			payload["iss"] = l.issuer.URL()
+		}
+	}), "issuer/null"},
+	{"that the issuer has a name", forgive(func(l lab, _, payload object) {
+		if payload["iss"] == "" {
+			payload["iss"] = l.issuer.URL()
+		}
+	}), "issuer/empty"},
+	{"where the issuer begins", forgive(func(l lab, _, payload object) {
+		if name, is := payload["iss"].(string); is && strings.HasSuffix(name, strings.TrimPrefix(l.issuer.URL(), "https://")) && !strings.HasPrefix(name, "http:") {
+			payload["iss"] = l.issuer.URL()
+		}
+	}), "issuer/ending-like-it"},
+	{"the scheme of the issuer", forgive(func(l lab, _, payload object) {
+		if name, is := payload["iss"].(string); is && strings.Replace(name, "http://", "https://", 1) == l.issuer.URL() {
+			payload["iss"] = l.issuer.URL()
+		}
+	}), "issuer/other-scheme"},
 	{"the slash of the issuer", forgive(func(l lab, _, payload object) {
 		if name, is := payload["iss"].(string); is && strings.TrimRight(name, "/") == strings.TrimRight(l.issuer.URL(), "/") {
 			payload["iss"] = l.issuer.URL()
@@ -329,7 +382,20 @@ var mutations = []mutation{
 		}
 	}), "payload/name-in-other-case audience/missing audience/empty audience/null"},
 	{"where the audience ends", audienceWhere(func(have string) bool { return strings.HasPrefix(have, audience) }), "audience/longer audience/slash"},
-	{"all of the audience", audienceWhere(func(have string) bool { return strings.HasPrefix(audience, have) }), "audience/shorter"},
+	{"where the audience begins", audienceWhere(func(have string) bool { return !strings.ContainsAny(have, " ,") && strings.HasSuffix(have, audience) }), "audience/ending-like-it"},
+	{"that a comma separates nothing", audienceWhere(func(have string) bool { return slices.Contains(strings.Split(have, ","), audience) }), "audience/comma-list"},
+	{"that an empty audience is none", audienceWhere(func(have string) bool { return have == "" }), "audience/empty-string"},
+	{"that an empty audience in an array is none", forgive(func(_ lab, _, payload object) {
+		if fmt.Sprint(payload["aud"]) == "[]" {
+			payload["aud"] = audience
+		}
+	}), "audience/empty-string-in-it"},
+	{"the type of the audience", forgive(func(_ lab, _, payload object) {
+		if names, is := payload["aud"].(object); is && names[audience] != nil {
+			payload["aud"] = audience
+		}
+	}), "audience/object"},
+	{"all of the audience", audienceWhere(func(have string) bool { return have != "" && strings.HasPrefix(audience, have) }), "audience/shorter"},
 	{"the slash of the audience", audienceWhere(func(have string) bool { return have != audience && strings.TrimRight(have, "/") == audience }), "audience/slash"},
 	{"the case of the audience", audienceWhere(func(have string) bool { return strings.EqualFold(have, audience) }), "audience/in-other-case"},
 	{"that one string is one audience", audienceWhere(func(have string) bool { return slices.Contains(strings.Fields(have), audience) }), "audience/list"},
@@ -348,7 +414,7 @@ var mutations = []mutation{
 	}), "audience/nested"},
 
 	// Times.
-	{"the expiry", forgive(func(_ lab, _, payload object) { payload["exp"] = in(time.Hour) }), "time/* !time/not-before-is-a-string !time/not-before !time/issued-in-the-future"},
+	{"the expiry", forgive(func(_ lab, _, payload object) { payload["exp"] = in(time.Hour) }), "time/* !time/not-before* !time/issued-*"},
 	{"the expiry, within an hour", forgive(func(_ lab, _, payload object) {
 		if exp := number(payload["exp"]); exp > float64(in(-time.Hour)) && exp < float64(in(0)) {
 			payload["exp"] = in(time.Hour)
@@ -364,6 +430,17 @@ var mutations = []mutation{
 			payload["exp"] = in(time.Hour)
 		}
 	}), "time/expiry-is-zero"},
+	{"that less than 0 is long ago", forgive(func(_ lab, _, payload object) {
+		if number(payload["exp"]) < 0 {
+			payload["exp"] = in(time.Hour)
+		}
+	}), "time/expiry-is-negative"},
+	{"that an expiry is a date", forgive(func(_ lab, _, payload object) {
+		switch payload["exp"].(type) {
+		case bool, []any, object:
+			payload["exp"] = in(time.Hour)
+		}
+	}), "time/expiry-is-true time/expiry-is-an-array time/expiry-is-an-object"},
 	{"the type of dates", forgive(func(_ lab, _, payload object) {
 		for _, name := range []string{"exp", "nbf"} {
 			if _, is := payload[name].(string); is {
@@ -379,8 +456,15 @@ var mutations = []mutation{
 			payload["exp"] = in(time.Hour)
 		}
 	}), "time/expiry-in-milliseconds"},
-	{"when the token begins", forgive(func(_ lab, _, payload object) { delete(payload, "nbf") }), "time/not-before time/not-before-is-a-string"},
-	{"when the token was issued", forgive(func(_ lab, _, payload object) { payload["iat"] = in(0) }), "time/issued-in-the-future"},
+	{"when the token begins", forgive(func(_ lab, _, payload object) { delete(payload, "nbf") }), "time/not-before*"},
+	{"when the token was issued", forgive(func(_ lab, _, payload object) { payload["iat"] = in(0) }), "time/issued-*"},
+	{"when the token begins and was issued, within half an hour", forgive(func(_ lab, _, payload object) {
+		for _, name := range []string{"nbf", "iat"} {
+			if number(payload[name]) < float64(in(30*time.Minute)) && number(payload[name]) > 0 {
+				payload[name] = in(0)
+			}
+		}
+	}), "time/not-before-beyond-any-leeway time/issued-beyond-any-leeway"},
 
 	// Kinds.
 	{"the declared type", forgive(func(_ lab, header, _ object) { header["typ"] = "at+jwt" }), "kind/made-up kind/dpop-proof kind/ID-Token-OpenID-for-the-API kind/ID-Token-Auth0-for-the-API kind/ID-Token-Entra-ID-v1-for-the-API kind/ID-Token-Entra-ID-v2-for-the-API"},
@@ -409,7 +493,12 @@ var mutations = []mutation{
 		if cnf, _ := payload["cnf"].(object); cnf["jkt"] == nil {
 			delete(payload, "cnf")
 		}
-	}), "binding/certificate binding/unknown"},
+	}), "binding/certificate binding/null binding/unknown"},
+	{"that null is no binding", forgive(func(_ lab, _, payload object) {
+		if value, has := payload["cnf"]; has && value == nil {
+			delete(payload, "cnf")
+		}
+	}), "binding/null"},
 
 	// Scopes.
 	{"the scope", forgive(func(_ lab, _, payload object) { payload["scope"] = "read:patients write:patients" }), "scope/*"},
@@ -418,11 +507,19 @@ var mutations = []mutation{
 	{"all of a scope", scopeWhere(func(have, needed string) bool { return strings.HasPrefix(needed, have) }), "scope/shorter"},
 	{"the case of scopes", scopeWhere(strings.EqualFold), "scope/in-other-case"},
 	{"that * is no scope", scopeWhere(func(have, _ string) bool { return have == "*" }), "scope/wildcard"},
-	{"that all scopes are needed", forgive(func(_ lab, _, payload object) {
-		if list, _ := payload["scope"].(string); slices.Contains(strings.Split(list, " "), "write:patients") {
-			payload["scope"] = "read:patients write:patients"
+	{"that all scopes are needed: the first is enough", enough(func(have []string) bool { return slices.Contains(have, "read:patients") }), "scope/without-2"},
+	{"that all scopes are needed: the last is enough", enough(func(have []string) bool { return slices.Contains(have, "write:patients") }), "scope/all-but-one scope/without-1"},
+	{"that all scopes are needed: any is enough", enough(func(have []string) bool {
+		return slices.Contains(have, "read:patients") || slices.Contains(have, "write:patients")
+	}), "scope/all-but-one scope/without-1 scope/without-2"},
+	{"that all scopes are needed: as many are enough", enough(func(have []string) bool {
+		return len(slices.DeleteFunc(have, func(one string) bool { return !strings.HasSuffix(one, ":patients") })) == 2
+	}), "scope/ending-like-it scope/all-but-one"},
+	{"that line breaks separate nothing", forgive(func(_ lab, _, payload object) {
+		if list, is := payload["scope"].(string); is {
+			payload["scope"] = strings.ReplaceAll(list, "\n", " ")
 		}
-	}), "scope/all-but-one"},
+	}), "scope/line-breaks"},
 	{"that commas separate nothing", forgive(func(_ lab, _, payload object) {
 		if list, is := payload["scope"].(string); is {
 			payload["scope"] = strings.ReplaceAll(list, ",", " ")
@@ -430,9 +527,14 @@ var mutations = []mutation{
 	}), "scope/commas"},
 	{"that tabs separate nothing", forgive(func(_ lab, _, payload object) {
 		if list, is := payload["scope"].(string); is {
-			payload["scope"] = strings.Join(strings.Fields(list), " ")
+			payload["scope"] = strings.ReplaceAll(list, "\t", " ")
 		}
 	}), "scope/tabs"},
+	{"what separates scopes", forgive(func(_ lab, _, payload object) {
+		if list, is := payload["scope"].(string); is {
+			payload["scope"] = strings.Join(strings.Fields(list), " ")
+		}
+	}), "scope/line-breaks scope/tabs"},
 	{"that an element is one scope", forgive(func(_ lab, _, payload object) {
 		if list, is := payload["scope"].([]any); is && len(list) == 1 {
 			payload["scope"] = list[0]
@@ -488,25 +590,72 @@ var mutations = []mutation{
 		if answer.Header().Get("WWW-Authenticate") != "" {
 			answer.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 		}
-	}), "credentials/none credentials/basic credentials/dpop credentials/query credentials/form credentials/cookie credentials/other-headers scope/*"},
+	}), "credentials/none credentials/basic credentials/dpop credentials/jwt credentials/token credentials/query credentials/query-by-other-names credentials/form credentials/cookie credentials/other-headers scope/*"},
 	{"the status", onAnswer(func(_ *http.Request, answer *httptest.ResponseRecorder) {
 		if answer.Code == http.StatusUnauthorized {
 			answer.Code = http.StatusForbidden
 		}
-	}), "credentials/* !credentials/tab !credentials/nothing-after-bearer !credentials/two-words !credentials/list !credentials/quoted !credentials/two-headers-good-first !credentials/two-headers-good-last encoding/* !encoding/padding-inside !encoding/line-break !encoding/json-serialization algorithm/* key/* header/* payload/* issuer/* audience/* time/* kind/* binding/*"},
+	}), "credentials/* !credentials/tab !credentials/nothing-after-bearer !credentials/two-words !credentials/list !credentials/quoted !credentials/two-headers-good-first !credentials/two-headers-good-last encoding/* !encoding/padding-inside !encoding/line-break !encoding/json-serialization algorithm/* key/* header/* payload/* issuer/* audience/* time/* kind/* binding/* memory/*"},
 	{"that tokens are not repeated", onAnswer(func(r *http.Request, answer *httptest.ResponseRecorder) {
 		if answer.Code != http.StatusOK {
+			answer.Body.Reset()
 			fmt.Fprintf(answer.Body, "what is wrong with %s?", r.Header.Get("Authorization"))
 		}
-	}), "*/* !credentials/none !credentials/query !credentials/form !credentials/cookie !credentials/other-headers !credentials/nothing-after-bearer !good/*"},
+	}), "*/* !credentials/none !credentials/query !credentials/query-by-other-names !credentials/form !credentials/cookie !credentials/other-headers !credentials/nothing-after-bearer !good/*"},
 	{"that what tokens say is not repeated", onAnswer(func(r *http.Request, answer *httptest.ResponseRecorder) {
 		_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		if _, _, payload, err := (reading{}).read(token); err == nil && answer.Code != http.StatusOK {
 			answer.Header().Set("X-Reason", fmt.Sprintf("%v of %v is not welcome", payload["sub"], payload["iss"]))
 		}
-	}), "encoding/empty-signature encoding/too-large algorithm/* key/* header/* !header/duplicate !header/duplicate-by-escape payload/name-in-other-case issuer/* audience/* time/* kind/made-up kind/logout-token kind/logout-token-undeclared kind/security-event kind/dpop-proof kind/refresh-token kind/token-use binding/* scope/*"},
+	}), "encoding/empty-signature encoding/too-large algorithm/* key/* header/* !header/duplicate !header/duplicate-by-escape payload/name-in-other-case issuer/* audience/* time/* kind/made-up kind/logout-token kind/logout-token-undeclared kind/security-event kind/dpop-proof kind/refresh-token kind/token-use binding/* scope/* memory/other-claims memory/same-token-ID"},
+
+	{"that a challenge names each parameter once", onChallenge(func(challenge string) string { return challenge + `, realm="again"` }), challenged},
+	{"that a quote ends what is quoted", onChallenge(func(challenge string) string { return challenge + `, error_uri="https://example.com/"x"` }), challenged},
+	{"which characters a challenge may have", onChallenge(func(challenge string) string { return challenge + `, error_uri="https://example.com/é"` }), challenged},
+	{"which scope it is that is needed", onChallenge(func(challenge string) string {
+		return strings.Replace(challenge, `scope="read:patients write:patients"`, `scope="other"`, 1)
+	}), "scope/*"},
+	{"that all of the scopes are needed, in the challenge", onChallenge(func(challenge string) string {
+		return strings.Replace(challenge, `scope="read:patients write:patients"`, `scope="read:patients"`, 1)
+	}), "scope/*"},
+
+	// A return is missing behind the refusal.
+	{"that nothing follows a refusal: not the route's answer", onAnswer(func(r *http.Request, answer *httptest.ResponseRecorder) {
+		if answer.Code != http.StatusOK {
+			answer.Body.WriteString(`{"name":"Ada"}`)
+		}
+	}), "*/* !good/*"},
+	{"that nothing follows a refusal: not the route's answer, also where there is an error handler", onAnswer(func(r *http.Request, answer *httptest.ResponseRecorder) {
+		if answer.Code != http.StatusOK {
+			answer.Body.Reset()
+			answer.Body.WriteString(`no {"name":"Ada"}`)
+		}
+	}), "*/* !good/*"},
+	{"that nothing follows a refusal: no other answer", behind(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "no patients") }), "*/* !good/*"},
+	{"that nothing follows a refusal: no status", behind(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }), "*/* !good/*"},
+	{"that nothing follows a refusal: no change", behind(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body) }), "*/* !good/*"},
+
+	// What is remembered.
+	{"the signature of what is remembered", remember(func(part []string, _ object) any { return part[0] + "." + part[1] }),
+		"memory/other-signature memory/same-beginning memory/same-end"},
+	{"the header of what is remembered", remember(func(part []string, _ object) any { return part[1] + "." + part[2] }), "memory/other-header"},
+	{"the claims of what is remembered", remember(func(part []string, _ object) any { return part[0] + "." + part[2] }), "memory/other-claims"},
+	{"all but the ID of what is remembered", remember(func(_ []string, payload object) any { return payload["jti"] }), "memory/*"},
+	{"all but the beginning of what is remembered", remember(func(part []string, _ object) any { return part[0] + "." + part[1] + "." + part[2][:64] }), "memory/same-beginning"},
+	{"all but the end of what is remembered", remember(func(part []string, _ object) any { return part[0] + "." + part[1] + "." + part[2][20:] }), "memory/same-end"},
 
 	// Honest clients.
+	{"that good tokens come after bad ones", func(l lab, next http.Handler) http.Handler {
+		bad := 0
+		return onAnswer(func(_ *http.Request, answer *httptest.ResponseRecorder) {
+			switch {
+			case answer.Code == http.StatusUnauthorized:
+				bad++
+			case answer.Code == http.StatusOK && bad > 100:
+				answer.Code = http.StatusUnauthorized
+			}
+		})(l, next)
+	}, "good/after-the-attacks"},
 	{"that it is to let anybody in", onAnswer(func(_ *http.Request, answer *httptest.ResponseRecorder) {
 		if answer.Code == http.StatusOK {
 			answer.Code = http.StatusUnauthorized
@@ -571,6 +720,68 @@ func withGood(where func(*http.Request) bool) func(lab, http.Handler) http.Handl
 			}
 		})(l, next)
 	}
+}
+
+// challenged has the attacks that are answered with a challenge.
+const challenged = "*/* !outage/* !good/*"
+
+// onChallenge returns a middleware that changes challenges.
+func onChallenge(change func(string) string) func(lab, http.Handler) http.Handler {
+	return onAnswer(func(_ *http.Request, answer *httptest.ResponseRecorder) {
+		if challenge := answer.Header().Get("WWW-Authenticate"); challenge != "" {
+			answer.Header().Set("WWW-Authenticate", change(challenge))
+		}
+	})
+}
+
+// behind returns a middleware that has something happen behind a refusal.
+func behind(happens http.HandlerFunc) func(lab, http.Handler) http.Handler {
+	return func(_ lab, next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			refused := false
+			ctx := middleware.ContextWithObserver(r.Context(), func(_ context.Context, d middleware.Decision) { refused = d.Refusal != nil })
+			next.ServeHTTP(w, r.WithContext(ctx))
+			if refused {
+				happens(w, r)
+			}
+		})
+	}
+}
+
+// remember returns a middleware that lets in what has the same in it as a token that
+// was let in before.
+func remember(of func(part []string, payload object) any) func(lab, http.Handler) http.Handler {
+	return func(l lab, next http.Handler) http.Handler {
+		good := map[any]bool{}
+		about := func(r *http.Request) any {
+			_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+			s, _, payload, err := (reading{}).read(token)
+			if err != nil || payload["jti"] == nil || len(s.parts[2]) < 86 {
+				return nil
+			}
+			return of(s.parts, payload)
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			key := about(r)
+			if key != nil && good[key] {
+				l.issuer.Authorize(r, authtest.Scope("read:patients", "write:patients"), authtest.Algorithm(l.algorithm))
+			}
+			onAnswer(func(_ *http.Request, answer *httptest.ResponseRecorder) {
+				if key != nil && answer.Code == http.StatusOK {
+					good[key] = true
+				}
+			})(l, next).ServeHTTP(w, r)
+		})
+	}
+}
+
+// enough returns a middleware for which some scopes are all.
+func enough(are func(have []string) bool) func(lab, http.Handler) http.Handler {
+	return forgive(func(_ lab, _, payload object) {
+		if list, _ := payload["scope"].(string); are(strings.Split(list, " ")) {
+			payload["scope"] = "read:patients write:patients"
+		}
+	})
 }
 
 // audienceWhere returns a middleware that takes more audiences for this API's.
@@ -660,7 +871,7 @@ func number(value any) float64 {
 
 // needsBoth is a route that takes a body and needs two scopes, so that no attack is
 // left out.
-func needsBoth(algorithm string, wrap func(http.Handler) http.Handler) authtest.Target {
+func needsBoth(algorithm, method string, wrap func(http.Handler) http.Handler) authtest.Target {
 	return authtest.Target{
 		Handler: func(v middleware.Validator) http.Handler {
 			route := middleware.New(v).RequireScope("read:patients", "write:patients")
@@ -668,7 +879,7 @@ func needsBoth(algorithm string, wrap func(http.Handler) http.Handler) authtest.
 				_, _ = io.Copy(w, r.Body)
 			})))
 		},
-		Request:  httptest.NewRequest("POST", "/patients?dry=1", strings.NewReader(`{"name":"Ada"}`)),
+		Request:  httptest.NewRequest(method, "/patients?dry=1", strings.NewReader(`{"name":"Ada"}`)),
 		Audience: audience,
 		Scope:    []string{"read:patients", "write:patients"},
 		Config:   claims.Config{Algorithms: []string{algorithm}},
@@ -715,17 +926,18 @@ func TestEachMissingCheckIsNoticed(t *testing.T) {
 	useful := map[string]bool{}
 	every := map[string]bool{}
 	for _, table := range []struct {
-		algorithm string
-		mutations []mutation
+		algorithm, method string
+		mutations         []mutation
 	}{
-		{"ES256", mutations}, // which costs far less than RSA
-		{"RS256", mutationsOfRSA},
+		{"ES256", "POST", mutations}, // which costs far less than RSA
+		{"ES256", "GET", mutationsOfGET},
+		{"RS256", "POST", mutationsOfRSA},
 	} {
 		for _, m := range table.mutations {
 			t.Run(m.missing, func(t *testing.T) {
 				issuer := authtest.NewIssuer(t)
 				l := lab{t, issuer, table.algorithm, http.DefaultClient}
-				noticed, all := failed(t, issuer, needsBoth(table.algorithm, func(next http.Handler) http.Handler { return m.wrap(l, next) }))
+				noticed, all := failed(t, issuer, needsBoth(table.algorithm, table.method, func(next http.Handler) http.Handler { return m.wrap(l, next) }))
 				for _, name := range all {
 					every[name] = true
 				}
@@ -740,7 +952,7 @@ func TestEachMissingCheckIsNoticed(t *testing.T) {
 	for name := range every {
 		require.True(t, useful[name], "%s notices nothing", name)
 	}
-	t.Logf("%d APIs that miss a check, %d attacks", len(mutations)+len(mutationsOfRSA), len(every))
+	t.Logf("%d APIs that miss a check, %d attacks", len(mutations)+len(mutationsOfGET)+len(mutationsOfRSA), len(every))
 }
 
 // What is caught is the missing check, and not the test's own way of missing it.
@@ -749,7 +961,7 @@ func TestNoAttackSucceedsOnACorrectAPI(t *testing.T) {
 	for _, algorithm := range []string{"ES256", "RS256"} {
 		issuer := authtest.NewIssuer(t)
 		l := lab{t, issuer, algorithm, http.DefaultClient}
-		noticed, all := failed(t, issuer, needsBoth(algorithm, func(next http.Handler) http.Handler { return nothing(l, next) }))
+		noticed, all := failed(t, issuer, needsBoth(algorithm, "POST", func(next http.Handler) http.Handler { return nothing(l, next) }))
 		require.Empty(t, noticed)
 		require.Greater(t, len(all), 150)
 	}

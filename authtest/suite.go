@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -59,7 +58,9 @@ type Target struct {
 // attack is a subtest. A good token must be let in, in every shape that honest
 // authorization servers give it; and everything else refused as RFC 6750 has it,
 // with a challenge, without an echo of what was sent, and without asking the
-// servers that an attacker names.
+// servers that an attacker names. Nor may the route's handler run behind a refusal:
+// that is seen by what a good token is answered, by what is written behind the guard's
+// own refusal, and by the request's body being read.
 //
 //	issuer := authtest.NewIssuer(t)
 //	issuer.Suite(t, authtest.Target{
@@ -98,9 +99,10 @@ func (i *Issuer) Suite(t *testing.T, target Target) {
 type suite struct {
 	issuer  *Issuer
 	target  Target
-	fail    func(format string, args ...any)
-	body    []byte // of the request
+	fail    func(format string, args ...any) // of the suite's test, not of a subtest's
+	body    []byte                           // of the request
 	handler http.Handler
+	secret  string // what the route answers to a good token, "" where others may know it
 
 	scopeClaims []string
 	algorithms  []string // those that are accepted; the first signs
@@ -136,9 +138,10 @@ func newSuite(tb testing.TB, i *Issuer, target Target) *suite {
 	if s.algorithms == nil {
 		s.algorithms = []string{fakeissuer.DefaultAlgorithm}
 	}
-	s.handler = s.newHandler() // fails for a configuration without algorithms
-
 	var err error
+	if s.handler, err = s.newHandler(); err != nil { // also for a configuration without algorithms
+		tb.Fatalf("authtest: %v", err)
+	}
 	if s.key, err = i.core.Key(s.algorithms[0]); err != nil {
 		tb.Fatalf("authtest: %v", err)
 	}
@@ -148,23 +151,39 @@ func newSuite(tb testing.TB, i *Issuer, target Target) *suite {
 	s.mallory = newMallory(tb, s.algorithms[0])
 	i.SetKeySet(MixedKeySet)
 	tb.Cleanup(func() { i.SetKeySet(GoodKeySet) })
+	s.token() // a mistake in Target.Token is one of this test, and not of a subtest's
+	s.learn(tb.Context())
 	return s
 }
 
+// learn finds out what must not be in the answer to anybody who is refused.
+func (s *suite) learn(ctx context.Context) {
+	r := s.request(ctx)
+	r.Header.Set("Authorization", "Bearer "+s.token())
+	good, panicked := serve(s.handler, r)
+	const meant = 8 // shorter texts are in an answer by chance
+	if panicked != nil || !s.isOwn(good.Code) || good.Body.Len() < meant {
+		return
+	}
+	if nobody, _ := serve(s.handler, s.request(ctx)); nobody.Body.String() != good.Body.String() {
+		s.secret = good.Body.String()
+	}
+}
+
 // newHandler returns the API as it is when it has just started.
-func (s *suite) newHandler() http.Handler {
+func (s *suite) newHandler() (http.Handler, error) {
 	config := s.target.Config
 	ours := s.issuer.Config(s.target.Audience)
 	config.Issuer, config.Audience, config.Keys = ours.Issuer, ours.Audience, ours.Keys
 	validator, err := claims.NewValidator(config)
 	if err != nil {
-		s.fail("authtest: Target.Config: %v", err)
+		return nil, fmt.Errorf("Target.Config: %w", err)
 	}
 	handler := s.target.Handler(validator)
 	if handler == nil {
-		s.fail("authtest: Target.Handler has returned nil")
+		return nil, errors.New("Target.Handler has returned nil")
 	}
-	return handler
+	return handler, nil
 }
 
 // attacks returns all attacks, in the order in which they are made. The last ones
@@ -172,7 +191,7 @@ func (s *suite) newHandler() http.Handler {
 func (s *suite) attacks() []attack {
 	all := slices.Concat(
 		s.goodTokens(), s.credentials(), s.encodings(), s.algorithmAttacks(), s.keys(), s.headers(), s.payloads(),
-		s.issuers(), s.audiences(), s.times(), s.kinds(), s.bindings(), s.scopes(), s.outages(), s.rotation(),
+		s.issuers(), s.audiences(), s.times(), s.kinds(), s.bindings(), s.scopes(), s.memories(), s.afterwards(), s.outages(), s.rotation(),
 	)
 	names := map[string]bool{}
 	for n := range all {
@@ -223,6 +242,7 @@ var (
 	tooLarge    = want{"401, 400, 413 or 431", []int{400, 401, 413, 431}, ""}
 	anonymous   = want{"401, with a challenge without an error code", []int{401}, "-"}
 	forbidden   = want{"403, with error=\"insufficient_scope\" in the challenge", []int{403}, "insufficient_scope"}
+	unserved    = want{"401, or 404, 405 or 501 where there is no HEAD", []int{401, 404, 405, 501}, ""}
 	unavailable = want{"503", []int{503}, ""}
 )
 
@@ -233,7 +253,10 @@ func (s *suite) try(ctx context.Context, a attack) (failure string) {
 	}
 	handler := s.handler
 	if a.fresh {
-		handler = s.newHandler()
+		var err error
+		if handler, err = s.newHandler(); err != nil {
+			return fmt.Sprintf("authtest: %v", err)
+		}
 	}
 	if a.before != nil {
 		a.before(handler)
@@ -242,7 +265,7 @@ func (s *suite) try(ctx context.Context, a attack) (failure string) {
 	token := a.send(r)
 	servers, clients := s.contacts()
 	answer, panicked := serve(handler, r)
-	problems := s.look(a, token, answer)
+	problems := s.look(ctx, a, token, answer)
 	if panicked != nil {
 		problems = []string{fmt.Sprintf("the handler panicked: %v", panicked)}
 	}
@@ -271,7 +294,11 @@ func (s *suite) rehearse(ctx context.Context) string {
 	}
 	r := s.request(ctx)
 	r.Header.Set("Authorization", "Bearer "+s.token())
-	answer, panicked := serve(s.newHandler(), r)
+	handler, err := s.newHandler()
+	if err != nil {
+		return fmt.Sprintf("authtest: %v", err)
+	}
+	answer, panicked := serve(handler, r)
 	switch {
 	case panicked != nil:
 		return fmt.Sprintf("authtest: the handler panics at a good token: %v", panicked)
@@ -290,11 +317,25 @@ func (s *suite) rehearse(ctx context.Context) string {
 	return fmt.Sprintf("authtest: %s %s answers %d to a good token, so nothing else was tried:\n%s", r.Method, r.URL.Path, answer.Code, hint)
 }
 
-// request returns a copy of the target's request.
+// request returns a copy of the target's request, which ends with ctx.
 func (s *suite) request(ctx context.Context) *http.Request {
-	r := s.target.Request.Clone(ctx)
+	r := s.target.Request.Clone(both{ctx, s.target.Request.Context()})
 	s.setBody(r, s.body)
 	return r
+}
+
+// both is a context with the values of another one besides.
+type both struct {
+	context.Context
+	further context.Context
+}
+
+// Value implements [context.Context].
+func (b both) Value(key any) any {
+	if value := b.Context.Value(key); value != nil {
+		return value
+	}
+	return b.further.Value(key)
 }
 
 func (s *suite) setBody(r *http.Request, body []byte) {
@@ -311,17 +352,14 @@ func (s *suite) contacts() (servers, clients []string) {
 }
 
 // serve has a handler answer, which may panic.
-func serve(handler http.Handler, r *http.Request) (answer *httptest.ResponseRecorder, panicked any) {
-	answer = httptest.NewRecorder()
+func serve(handler http.Handler, r *http.Request) (answer *witness, panicked any) {
+	answer = newWitness()
+	r = r.WithContext(answer.context(r.Context()))
+	r.Body = answer.body(r.Body)
 	defer func() { panicked = recover() }()
 	handler.ServeHTTP(answer, r)
 	return answer, nil
 }
-
-var (
-	bearerChallenge = regexp.MustCompile(`(?i)(?:^|,)\s*Bearer\s+[!#$%&'*+.^_\x60|~0-9A-Za-z-]+\s*=`)
-	challengeCode   = regexp.MustCompile(`(?i)(?:^|[\s,])error\s*=\s*"?([^",\s]*)`)
-)
 
 // isOwn reports whether a status is the route's own answer to a good token.
 func (s *suite) isOwn(status int) bool {
@@ -332,7 +370,7 @@ func (s *suite) isOwn(status int) bool {
 }
 
 // look returns what is wrong with an answer.
-func (s *suite) look(a attack, token string, answer *httptest.ResponseRecorder) (problems []string) {
+func (s *suite) look(ctx context.Context, a attack, token string, answer *witness) (problems []string) {
 	if len(a.want.statuses) == 0 {
 		if !s.isOwn(answer.Code) {
 			problems = append(problems, "a good token was not let in")
@@ -342,23 +380,20 @@ func (s *suite) look(a attack, token string, answer *httptest.ResponseRecorder) 
 	if !slices.Contains(a.want.statuses, answer.Code) {
 		problems = append(problems, fmt.Sprintf("the status is %d", answer.Code))
 	}
-	challenge := strings.Join(answer.Header().Values("WWW-Authenticate"), ", ")
 	switch answer.Code {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		if !bearerChallenge.MatchString(challenge) {
-			problems = append(problems, "there is no challenge WWW-Authenticate: Bearer with a parameter (RFC 6750 §3)")
-			break
-		}
-		code := "-"
-		if found := challengeCode.FindStringSubmatch(challenge); found != nil {
-			code = found[1]
-		}
-		if a.want.code != "" && code != a.want.code {
-			problems = append(problems, fmt.Sprintf("the challenge has the error code %q (RFC 6750 §3.1)", strings.TrimPrefix(code, "-")))
+		if problem := s.lookAtChallenge(ctx, a.want, answer); problem != "" {
+			problems = append(problems, problem)
 		}
 	}
 	if answer.Code < 400 {
 		return problems // whoever is let in may be told who he is
+	}
+	const isReturnMissing = "; is a return missing behind the guard?"
+	if s.secret != "" && strings.Contains(answer.Body.String(), s.secret) {
+		problems = append(problems, "the answer has what only a good token is answered"+isReturnMissing)
+	} else if behind := answer.behind(); behind != "" {
+		problems = append(problems, behind+isReturnMissing)
 	}
 	if echo := s.echo(token, answer); echo != "" {
 		problems = append(problems, fmt.Sprintf("the answer repeats what was sent: %q", echo))
@@ -366,9 +401,43 @@ func (s *suite) look(a attack, token string, answer *httptest.ResponseRecorder) 
 	return problems
 }
 
+// lookAtChallenge returns what is wrong with the challenge of a refusal.
+func (s *suite) lookAtChallenge(ctx context.Context, w want, answer *witness) string {
+	challenge, problem := bearerChallenge(answer.Header().Values("WWW-Authenticate"))
+	if problem != "" {
+		return problem
+	}
+	code := cmp.Or(challenge.value("error"), "-")
+	if w.code != "" && code != w.code {
+		return fmt.Sprintf("the challenge has the error code %q (RFC 6750 §3.1)", strings.TrimPrefix(code, "-"))
+	}
+	named := challenge.value("scope")
+	if code != middleware.CodeInsufficientScope || named == "" || len(s.target.Scope) == 0 {
+		return "" // it may name none
+	}
+	// What is named may be another way in than the one that the target knows.
+	if scopes := strings.Fields(named); !s.covers(scopes) && !s.opens(ctx, scopes) {
+		return fmt.Sprintf("the challenge names the scope %q, which does not let anybody in (RFC 6750 §3.1)", named)
+	}
+	return ""
+}
+
+// covers reports whether the scopes are all that the route needs.
+func (s *suite) covers(scopes []string) bool {
+	return !slices.ContainsFunc(s.target.Scope, func(needed string) bool { return !slices.Contains(scopes, needed) })
+}
+
+// opens reports whether a token with these scopes is let in.
+func (s *suite) opens(ctx context.Context, scopes []string) bool {
+	r := s.request(ctx)
+	r.Header.Set("Authorization", "Bearer "+s.token(s.scope(scopes...)))
+	answer, panicked := serve(s.handler, r)
+	return panicked == nil && s.isOwn(answer.Code)
+}
+
 // echo returns what an answer repeats of a token, or of what the attacker has
 // written into it.
-func (s *suite) echo(token string, answer *httptest.ResponseRecorder) string {
+func (s *suite) echo(token string, answer *witness) string {
 	var text strings.Builder
 	_ = answer.Header().Write(&text) // a Builder takes everything
 	text.Write(answer.Body.Bytes())
@@ -383,7 +452,7 @@ func (s *suite) echo(token string, answer *httptest.ResponseRecorder) string {
 }
 
 // report says what is wrong, so that whoever reads it needs nothing else.
-func report(a attack, r *http.Request, token string, answer *httptest.ResponseRecorder, problems []string) string {
+func report(a attack, r *http.Request, token string, answer *witness, problems []string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s: %s\n", a.name, strings.Join(problems, "; "))
 	fmt.Fprintf(&text, "  sent     %s %s with %s\n", r.Method, cmp.Or(r.URL.Path, r.URL.String()), a.sent)
