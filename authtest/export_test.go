@@ -28,9 +28,12 @@ func (i *Issuer) Outcomes(t testing.TB, target Target) []Outcome {
 }
 
 // TryRoute is what [Issuer.Routes] says of one route.
-func (i *Issuer) TryRoute(ctx context.Context, api http.Handler, route middleware.Route) string {
-	return i.tryRoute(ctx, api, route)
+func (i *Issuer) TryRoute(ctx context.Context, api http.Handler, route middleware.Route, options ...TokenOption) string {
+	return i.tryRoute(ctx, api, route, options)
 }
 
-// Fill is how [Issuer.Routes] makes a path of a pattern.
-var Fill = fill
+// Fill is how [Issuer.Routes] makes a host and a path of a pattern.
+func Fill(pattern, value string) (host, path string) {
+	host, path = cutHost(pattern)
+	return host, fill(path, value)
+}

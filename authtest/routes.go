@@ -1,6 +1,7 @@
 package authtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,8 +20,8 @@ import (
 // Routes tests the routes of an API, one subtest each: that what is asked for at a
 // route is what its policy says, and that a request without a token, with an ID
 // Token, with a token for another API, and with one that lacks a scope is refused.
-// None of these may come to the route's handler. It fails for a route that is
-// [middleware.Unprotected]; what is open on purpose is [middleware.Public].
+// It fails for a route that is [middleware.Unprotected]; what is open on purpose is
+// [middleware.Public].
 //
 // Package chiguard lists the routes of a chi router and ginguard those of a gin
 // engine; for net/http, [middleware.Routes] makes a list:
@@ -34,7 +35,30 @@ import (
 // and *, are filled in; where a route takes only certain values, put a path in the
 // place of its pattern. Routes that let anonymous requests through, or everybody, are
 // not asked without a token, since that would run their handlers.
-func (i *Issuer) Routes(t *testing.T, api http.Handler, routes []middleware.Route) {
+//
+// The options are what good tokens say besides, for routes that ask for more than
+// scopes, and [Audience] for an API that is not the first one of the issuer's: test
+// the routes of each with a call of its own.
+//
+// # What is seen
+//
+// The last request of a route has a token with all the scopes of its policy, and is
+// stopped by a panic, http.ErrAbortHandler, as soon as the guards have asked for all
+// that the policy says: middlewares run until then, the handler does not. So a handler
+// runs only where a test fails: where no guard stands before it, or one that asks for
+// less than is declared.
+//
+// A requirement is seen where a guard asks for it, and known by its words: whether it
+// refuses what it should is for a test of the requirement, except for scopes. Where
+// guards stand one behind the other, the token must be let in by all but the last: if
+// it is not, the test fails, and asks for options. What further guards ask for beyond
+// the policy is not seen.
+//
+// A handler that runs behind a refusal, since a return is missing, is seen where it
+// sets a status, or writes behind the body of the refusal. With an error handler
+// ([middleware.WithErrorHandler]), nobody knows where that body ends, so that what is
+// written without a status is not seen: [Issuer.Suite] compares with the good answer.
+func (i *Issuer) Routes(t *testing.T, api http.Handler, routes []middleware.Route, options ...TokenOption) {
 	t.Helper()
 	if len(routes) == 0 {
 		t.Fatal("authtest: there are no routes to test")
@@ -42,6 +66,7 @@ func (i *Issuer) Routes(t *testing.T, api http.Handler, routes []middleware.Rout
 	if i.firstAudience() == "" {
 		t.Fatal("authtest: the API must be made with a validator of this issuer: call Issuer.Validator or Issuer.Config first")
 	}
+	i.Token(options...) // a mistake in them is one of this test, and not of a subtest's
 	for _, route := range routes {
 		t.Run(strings.TrimLeft(route.Method+" "+route.Pattern, " "), func(t *testing.T) {
 			methods := []string{route.Method}
@@ -50,7 +75,7 @@ func (i *Issuer) Routes(t *testing.T, api http.Handler, routes []middleware.Rout
 			}
 			for _, method := range methods {
 				route.Method = method
-				if failure := i.tryRoute(t.Context(), api, route); failure != "" {
+				if failure := i.tryRoute(t.Context(), api, route, options); failure != "" {
 					t.Error(failure)
 				}
 			}
@@ -67,7 +92,7 @@ type probe struct {
 }
 
 // tryRoute returns what is wrong with a route, "" where nothing is.
-func (i *Issuer) tryRoute(ctx context.Context, api http.Handler, route middleware.Route) string {
+func (i *Issuer) tryRoute(ctx context.Context, api http.Handler, route middleware.Route, options []TokenOption) string {
 	switch route.Policy.Access {
 	case middleware.Unprotected:
 		return "no guard is seen before the route: protect it, or mark it with middleware.Public if it is open on purpose (a middleware of your own around a guard hides it, unless what it returns has the method Policy)"
@@ -75,72 +100,166 @@ func (i *Issuer) tryRoute(ctx context.Context, api http.Handler, route middlewar
 		return ""
 	}
 	// Only with such a token it is known whether a guard is of this issuer.
-	good := i.Token(Claim("scope", strings.Join(slices.Collect(route.Policy.Scopes().Values()), " ")), Expiry(time.Now().Add(-time.Hour)))
+	good := slices.Concat([]TokenOption{
+		Claim("scope", strings.Join(slices.Collect(route.Policy.Scopes().Values()), " ")), AuthTime(time.Now()),
+	}, options)
+	expired := i.Token(slices.Concat(good, []TokenOption{Expiry(time.Now().Add(-time.Hour))})...)
+	host, pattern := cutHost(route.Pattern)
+	send := func(path, token string, stop func(middleware.Decision) bool) exchange {
+		return i.send(ctx, api, route.Method, host, path, token, stop)
+	}
 	var path string
-	var answer *httptest.ResponseRecorder
-	var decided []middleware.Decision
+	var first exchange
 	for _, value := range [...]string{"1", "a", "a-1", "2026-01-31", "00000000-0000-4000-8000-000000000000"} {
-		path = fill(route.Pattern, value)
-		if answer, decided = i.send(ctx, api, route.Method, path, good); len(decided) > 0 {
+		path = fill(pattern, value)
+		if first = send(path, expired, nil); first.panicked != nil || len(first.decided) > 0 {
 			break
 		}
 	}
-	switch {
-	case len(decided) == 0 && answer.Code < 400:
-		return fmt.Sprintf("%s %s answers %d, and no guard was asked: the route is open, whatever its policy says", route.Method, path, answer.Code)
-	case len(decided) == 0:
-		return fmt.Sprintf("%s %s answers %d, and no guard was asked: if the route takes other values, put such a path in the place of its pattern", route.Method, path, answer.Code)
-	case !errors.Is(decided[len(decided)-1].Reason, claims.ErrExpired):
-		return fmt.Sprintf("%s %s: the guard says of a token of this issuer, which is good but has expired: %v\nmake its validator with Issuer.Validator or Issuer.Config", route.Method, path, decided[len(decided)-1].Reason)
+	switch at := fmt.Sprintf("%s %s%s", route.Method, host, path); {
+	case first.panicked != nil:
+		return fmt.Sprintf("%s: the API panics: %v", at, first.panicked)
+	case len(first.decided) == 0 && first.status < 400:
+		return fmt.Sprintf("%s answers %d, and no guard was asked: the route is open, whatever its policy says", at, first.status)
+	case len(first.decided) == 0:
+		return fmt.Sprintf("%s answers %d, and no guard was asked: if the route takes other values, put such a path in the place of its pattern", at, first.status)
 	}
-	for _, p := range i.probes(route.Policy) {
-		response, decided := i.send(ctx, api, route.Method, path, p.token)
-		var words []string
-		for _, d := range decided {
-			words = append(words, d.Policy.String())
-			if d.Outcome != middleware.Refused && d.Outcome != middleware.Allowed {
-				return fmt.Sprintf("%s %s\nwith       %s\nthe guard  could not decide, or did not ask: %s\nmake the API with a validator of this issuer", route.Method, path, p.what, d.Outcome)
+	switch reason := first.last().Reason; {
+	case errors.Is(reason, claims.ErrAudience):
+		return fmt.Sprintf("%s %s: the guard says of a good token of this issuer: %v\nif the route is of another API of the issuer's, give its audience: a call of Routes for each, with authtest.Audience", route.Method, path, reason)
+	case !errors.Is(reason, claims.ErrExpired):
+		return fmt.Sprintf("%s %s: the guard says of a token of this issuer, which is good but has expired: %v\nmake its validator with Issuer.Validator or Issuer.Config", route.Method, path, reason)
+	}
+	if route.Policy.Scopes().Len() > 0 { // a guard may ask for an acr first
+		if e := send(path, i.Token(slices.Concat(good, []TokenOption{withoutScopes})...), nil); len(e.decided) > 0 {
+			if acr := namedACR(e.last()); acr != "" {
+				options = append(options[:len(options):len(options)], ACR(acr), AuthTime(time.Now()))
+				good = append(good, ACR(acr))
 			}
 		}
-		if response.Code != p.status || decided[len(decided)-1].Refusal == nil {
-			return fmt.Sprintf("%s %s\nwith       %s\nanswered   %d\nshould be  %d\nwhy        %s", route.Method, path, p.what, response.Code, p.status, p.why)
+	}
+	for _, p := range i.probes(route.Policy, options) {
+		if failure := p.judge(route, path, send(path, p.token, nil)); failure != "" {
+			return failure
 		}
-		if !agree(route.Policy, decided) {
-			return fmt.Sprintf("%s %s\nwith       %s\nis asked   %s\nshould be  %s\nwhy        the policy is not what is enforced", route.Method, path, p.what, strings.Join(words, ", then "), route.Policy)
+	}
+	return i.tryAll(route, path, good, send)
+}
+
+// judge returns what is wrong with what came of a probe, or "".
+func (p probe) judge(route middleware.Route, path string, e exchange) string {
+	about := fmt.Sprintf("%s %s\nwith       %s\n", route.Method, path, p.what)
+	for _, d := range e.decided {
+		if d.Outcome != middleware.Refused && d.Outcome != middleware.Allowed {
+			return about + fmt.Sprintf("the guard  could not decide, or did not ask: %s\nmake the API with a validator of this issuer", d.Outcome)
 		}
+	}
+	switch {
+	case e.panicked != nil:
+		return about + fmt.Sprintf("the API    panics: %v", e.panicked)
+	case len(e.decided) == 0:
+		return about + fmt.Sprintf("answered   %d, and no guard was asked, though one was with another token\nshould be  %d, by a guard\nwhy        %s", e.status, p.status, p.why)
+	case e.status != p.status || e.last().Refusal == nil:
+		return about + fmt.Sprintf("answered   %d\nshould be  %d\nwhy        %s", e.status, p.status, p.why)
+	case e.behind != "":
+		return about + fmt.Sprintf("answered   %d, and %s\nwhy        is a return missing behind the guard? then the handler runs all the same", e.status, e.behind)
+	}
+	if _, agrees := leftover(route.Policy, e.decided); !agrees {
+		return about + disagreement(route.Policy, e.decided)
 	}
 	return ""
 }
 
+func disagreement(policy middleware.Policy, decided []middleware.Decision) string {
+	var words []string
+	for _, d := range decided {
+		words = append(words, d.Policy.String())
+	}
+	return fmt.Sprintf("is asked   %s\nshould be  %s\nwhy        the policy is not what is enforced", strings.Join(words, ", then "), policy)
+}
+
+// tryAll sends a token that is let in as far as possible, and returns which of the
+// declared requirements no guard has asked for.
+func (i *Issuer) tryAll(route middleware.Route, path string, good []TokenOption, send func(path, token string, stop func(middleware.Decision) bool) exchange) string {
+	var asked []middleware.Decision
+	all := func(d middleware.Decision) bool {
+		asked = append(asked, d)
+		rest, agrees := leftover(route.Policy, asked)
+		return len(rest) == 0 || !agrees
+	}
+	const attempts = 3 // each with what the last refusal has named
+	for range attempts {
+		asked = nil
+		e := send(path, i.Token(good...), all)
+		rest, agrees := leftover(route.Policy, asked)
+		about := fmt.Sprintf("%s %s\nwith       an access token with all scopes of the policy\n", route.Method, path)
+		switch {
+		case !agrees:
+			return about + disagreement(route.Policy, asked)
+		case len(rest) == 0 && len(asked) > 0:
+			return ""
+		case e.panicked != nil:
+			return about + fmt.Sprintf("the API    panics: %v", e.panicked)
+		case len(asked) == 0:
+			return about + fmt.Sprintf("answered   %d, and no guard was asked, though one was with another token", e.status)
+		}
+		missing := middleware.Policy{Access: middleware.TokenRequired, Requirements: rest}
+		last := asked[len(asked)-1]
+		if last.Refusal == nil {
+			return about + fmt.Sprintf("answered   %d, and nobody has asked for: %s\nwhy        the policy is not what is enforced", e.status, missing)
+		}
+		if acr := namedACR(last); acr != "" {
+			good = append(good[:len(good):len(good)], ACR(acr))
+			continue
+		}
+		return about + fmt.Sprintf("refused    for %q, so that it is not seen whether a guard behind asks for: %s\ngive Routes what a token must say to get there, such as authtest.Claim or authtest.ClientID", cmp.Or(last.Requirement, fmt.Sprint(last.Reason)), missing)
+	}
+	return fmt.Sprintf("%s %s: whatever acr a token has, another one is asked for", route.Method, path)
+}
+
 // probes returns what a route with that policy must refuse.
-func (i *Issuer) probes(policy middleware.Policy) []probe {
+func (i *Issuer) probes(policy middleware.Policy, options []TokenOption) []probe {
+	ours, _ := i.accessToken(options).Claims["aud"].(string)
+	with := func(further ...TokenOption) string { return i.Token(slices.Concat(options, further)...) }
 	probes := []probe{
 		{"an ID Token", i.IDToken(), 401, "it says who has logged in at a client, and opens no API"},
-		{"an ID Token whose audience has the API", i.IDToken(Audience(DefaultClientID, i.firstAudience())), 401, "it says who has logged in at a client, and opens no API"},
-		{"an access token for another API", i.Token(Audience("https://another-api.example/")), 401, "whoever runs that API could use this one"},
+		{"an ID Token whose audience has the API", i.IDToken(Audience(DefaultClientID, ours)), 401, "it says who has logged in at a client, and opens no API"},
+		{"an access token for another API", with(Audience("https://another-api-" + strings.ToLower(newID()) + ".example/")), 401, "whoever runs that API could use this one"},
 	}
 	if policy.Access == middleware.TokenRequired {
 		probes = append(probes, probe{"no token", "", 401, "anybody could use it"})
 	}
 	if policy.Scopes().Len() > 0 {
-		probes = append(probes, probe{"an access token without a scope", i.Token(), 403, "a client that was given nothing could use it"})
+		probes = append(probes, probe{"an access token without a scope", with(withoutScopes), 403, "a client that was given nothing could use it"})
 	}
 	return probes
 }
 
-// agree reports whether the decisions are of guards that ask for what the policy
-// says, in this order; those that stand behind a refusal have decided nothing.
-func agree(policy middleware.Policy, decided []middleware.Decision) bool {
-	rest := policy.Requirements
+// withoutScopes takes them away, in whichever claim options have put them.
+var withoutScopes = withoutClaims([]string{"scope", "scp", "scopes", "permissions", "roles"})
+
+// namedACR returns one of those that a refusal asks for, or "".
+func namedACR(d middleware.Decision) string {
+	if d.Refusal == nil {
+		return ""
+	}
+	acr, _, _ := strings.Cut(d.Refusal.ACRValues, " ")
+	return acr
+}
+
+// leftover returns the requirements of the policy that none of the guards has asked
+// for, and whether those that they ask for are the policy's, in this order.
+func leftover(policy middleware.Policy, decided []middleware.Decision) (rest []middleware.Requirement, agrees bool) {
+	rest = policy.Requirements
 	for _, d := range decided {
 		for _, requirement := range d.Policy.Requirements {
 			if len(rest) == 0 || rest[0].String() != requirement.String() {
-				return false
+				return rest, false
 			}
 			rest = rest[1:]
 		}
 	}
-	return true
+	return rest, true
 }
 
 // firstAudience returns the audience of the first validator.
@@ -150,19 +269,38 @@ func (i *Issuer) firstAudience() string {
 	return i.audience
 }
 
-// send sends a request, and returns the answer and what guards decided about it.
-func (i *Issuer) send(ctx context.Context, api http.Handler, method, path, token string) (*httptest.ResponseRecorder, []middleware.Decision) {
-	var decided []middleware.Decision
-	ctx = middleware.ContextWithObserver(ctx, func(_ context.Context, d middleware.Decision) {
-		decided = append(decided, d)
-	})
+// An exchange is what came of a request.
+type exchange struct {
+	status   int
+	decided  []middleware.Decision // by guards
+	behind   string                // what has happened behind a refusal
+	panicked any
+}
+
+// last returns the last decision; there must be one.
+func (e exchange) last() middleware.Decision { return e.decided[len(e.decided)-1] }
+
+// send sends a request. It is stopped at the decision to let it through of which stop
+// says so.
+func (i *Issuer) send(ctx context.Context, api http.Handler, method, host, path, token string, stop func(middleware.Decision) bool) exchange {
+	if stop != nil {
+		ctx = middleware.ContextWithObserver(ctx, func(_ context.Context, d middleware.Decision) {
+			// What recovers panics lets this one pass, and what does not stops as well.
+			if stop(d) && d.Refusal == nil {
+				panic(http.ErrAbortHandler)
+			}
+		})
+	}
 	r := httptest.NewRequestWithContext(ctx, method, path, nil)
+	r.Host = cmp.Or(host, r.Host)
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	w := httptest.NewRecorder()
-	api.ServeHTTP(w, r)
-	return w, decided
+	w, panicked := serve(api, r)
+	if stop != nil && panicked == http.ErrAbortHandler {
+		panicked = nil
+	}
+	return exchange{w.Code, w.decisions(), w.behind(), panicked}
 }
 
 // parameters are what stands for a part of a path in the patterns of net/http and chi,
@@ -171,12 +309,17 @@ var parameters = regexp.MustCompile(`\{[^/{}]*(\{[^{}]*\}[^/{}]*)*\}|[:*][^/]*`)
 
 // fill returns a path that a pattern matches, with that value for each parameter.
 func fill(pattern, value string) string {
+	return parameters.ReplaceAllLiteralString(strings.TrimSuffix(pattern, "{$}"), value)
+}
+
+// cutHost returns the host and the path of a pattern of net/http, which may begin
+// with a method, and of any other.
+func cutHost(pattern string) (host, path string) {
 	if _, rest, found := strings.Cut(pattern, " "); found { // "GET /path"
-		pattern = rest
+		pattern = strings.TrimLeft(rest, " \t")
 	}
-	if at := strings.IndexByte(pattern, '/'); at > 0 { // a host
-		pattern = pattern[at:]
+	if at := strings.IndexByte(pattern, '/'); at > 0 {
+		return pattern[:at], pattern[at:]
 	}
-	pattern = strings.TrimSuffix(pattern, "{$}")
-	return parameters.ReplaceAllLiteralString(pattern, value)
+	return "", pattern
 }
