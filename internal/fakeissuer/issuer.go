@@ -238,7 +238,7 @@ func (i *Issuer) count(path string) int {
 }
 
 // Close releases the requests that hang, waits for all that are under way, and
-// refuses further ones.
+// refuses further ones. Nothing is signed any more.
 func (i *Issuer) Close() {
 	i.mu.Lock()
 	if i.closed {

@@ -474,3 +474,15 @@ func TestOtherPathsAndMethodsAreNotServed(t *testing.T) {
 		require.Equal(t, tt.want, response.StatusCode)
 	}
 }
+
+// Keys are used again by other issuers: what a closed one signed would be theirs.
+func TestAClosedIssuerSignsNothing(t *testing.T) {
+	issuer := fakeissuer.New("https://issuer.test/")
+	_, err := issuer.Sign(issuer.AccessToken("api"))
+	require.NoError(t, err)
+	issuer.Close()
+	_, err = issuer.Sign(issuer.AccessToken("api"))
+	require.ErrorContains(t, err, "the fake issuer is closed")
+	_, err = issuer.EncryptionKey("RS256")
+	require.ErrorContains(t, err, "the fake issuer is closed")
+}

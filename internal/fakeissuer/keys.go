@@ -106,10 +106,13 @@ func (r *keyring) removeOld() {
 }
 
 // Key returns the key that signs with an algorithm, which is published when it is
-// first asked for.
+// first asked for. After [Issuer.Close] there is none.
 func (i *Issuer) Key(algorithm string) (*Key, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.closed {
+		return nil, errClosed
+	}
 	return i.ring.key(algorithm)
 }
 
@@ -118,6 +121,9 @@ func (i *Issuer) Key(algorithm string) (*Key, error) {
 func (i *Issuer) EncryptionKey(algorithm string) (*Key, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.closed {
+		return nil, errClosed
+	}
 	if key := i.ring.encryption[algorithm]; key != nil {
 		return key, nil
 	}
@@ -166,7 +172,8 @@ func (i *Issuer) RemoveOldKeys() {
 	i.ring.removeOld()
 }
 
-// Sign signs a token with the current key for its algorithm.
+// Sign signs a token with the current key for its algorithm. After [Issuer.Close] it
+// is an error: others may have the key by then, and would take the token for theirs.
 func (i *Issuer) Sign(t Token) (string, error) {
 	algorithm := t.Algorithm
 	if algorithm == "" {
