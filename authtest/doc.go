@@ -26,7 +26,8 @@
 // [Issuer.Suite] does that for everything that a route must refuse: forged and
 // confused algorithms, keys and kids, headers, encodings, issuers, audiences,
 // times, scopes, ID Tokens of each provider, bound tokens, credentials in wrong
-// places; and it demands that good tokens get in.
+// places, what is remembered, handlers that run behind a refusal; and it demands that
+// good tokens get in.
 //
 //	func TestPatientsStand(t *testing.T) {
 //		authtest.NewIssuer(t).Suite(t, authtest.Target{
@@ -59,5 +60,5 @@
 //
 // An [Issuer] of [NewIssuer] is in memory and lives as long as the test; it
 // works inside a testing/synctest bubble, where tokens expire by the bubble's
-// clock. One of [Start] listens on a port of this machine, for programs.
+// clock, if it is made there. One of [Start] listens on a port of this machine, for programs.
 package authtest

@@ -37,7 +37,11 @@ type Issuer struct {
 var issuerCount atomic.Int64
 
 // NewIssuer returns an issuer in memory, for one test. When the test ends, what
-// is under way is released and awaited, so that nothing is left running.
+// is under way is released and awaited, so that nothing is left running, and the
+// issuer signs no more.
+//
+// A test with a testing/synctest bubble makes it inside the bubble: one from outside
+// waits by the clock of the machine, and what hangs keeps the bubble from ending.
 func NewIssuer(tb testing.TB) *Issuer {
 	tb.Helper()
 	url := fmt.Sprintf("https://issuer-%d.test/", issuerCount.Add(1))

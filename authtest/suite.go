@@ -248,15 +248,15 @@ var (
 
 // try makes an attack, and returns what is wrong with the answer, or "".
 func (s *suite) try(ctx context.Context, a attack) (failure string) {
-	if a.after != nil {
-		defer a.after()
-	}
 	handler := s.handler
 	if a.fresh {
 		var err error
 		if handler, err = s.newHandler(); err != nil {
 			return fmt.Sprintf("authtest: %v", err)
 		}
+	}
+	if a.after != nil {
+		defer a.after()
 	}
 	if a.before != nil {
 		a.before(handler)

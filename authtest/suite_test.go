@@ -1,6 +1,7 @@
 package authtest_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/bearerguard/bearerguard/claims"
 	"github.com/bearerguard/bearerguard/jwks"
 	"github.com/bearerguard/bearerguard/middleware"
+	"github.com/bearerguard/bearerguard/scope"
 	"github.com/stretchr/testify/require"
 )
 
@@ -131,6 +133,69 @@ func TestGuardedRoutesOfManyKindsStand(t *testing.T) {
 				})
 			target.Request = httptest.NewRequest("PUT", "/patients?q=1", iotest.OneByteReader(strings.NewReader("Ada")))
 		}), append([]string{"credentials/none-in-HEAD"}, rsa...)},
+		{"an audience that is called as the client is by default", with(func(target *authtest.Target) {
+			target.Audience = authtest.DefaultClientID
+		}), usual},
+		{"an alias that is called so", config(claims.Config{AudienceAliases: []string{authtest.DefaultClientID}}), usual},
+		{"the scope *", with(func(target *authtest.Target) {
+			target.Handler = guard(func(g *middleware.Guard) func(http.Handler) http.Handler { return g.RequireScope("*") }, ok)
+			target.Scope = []string{"*"}
+		}), append([]string{"scope/wildcard", "scope/in-other-case"}, usual...)},
+		{"one of two scopes, of which the challenge names the other", with(func(target *authtest.Target) {
+			target.Handler = guard(func(g *middleware.Guard) func(http.Handler) http.Handler {
+				return g.Require(middleware.Scopes(scope.Any("admin", "read:patients")))
+			}, ok)
+		}), usual},
+		{"three scopes", with(func(target *authtest.Target) {
+			target.Handler = guard(func(g *middleware.Guard) func(http.Handler) http.Handler { return g.RequireScope("a", "b", "c") }, ok)
+			target.Scope = []string{"a", "b", "c"}
+		}), usual},
+		{"challenges of other schemes first", with(func(target *authtest.Target) {
+			api := target.Handler
+			target.Handler = func(v middleware.Validator) http.Handler {
+				guarded := api(v)
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w = alsoChallenging{w}
+					guarded.ServeHTTP(w, r)
+				})
+			}
+		}), usual},
+		{"an error handler, and an answer that is part of it", with(func(target *authtest.Target) {
+			target.Handler = func(v middleware.Validator) http.Handler {
+				g := middleware.New(v, middleware.WithErrorHandler(func(w http.ResponseWriter, _ *http.Request, e *middleware.Error) {
+					w.WriteHeader(e.Status)
+					_, _ = io.WriteString(w, "no patients\n")
+					_, _ = io.WriteString(w, "at all")
+				}))
+				return g.RequireScope("read:patients")(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					_, _ = io.WriteString(w, "patient")
+				}))
+			}
+		}), usual},
+		{"one page for all, whoever asks", with(func(target *authtest.Target) {
+			page := "<title>Patients</title>"
+			target.Handler = func(v middleware.Validator) http.Handler {
+				g := middleware.New(v, middleware.WithErrorHandler(func(w http.ResponseWriter, _ *http.Request, e *middleware.Error) {
+					w.WriteHeader(e.Status)
+					_, _ = io.WriteString(w, page)
+				}))
+				return g.RequireScope("read:patients")(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, page) }))
+			}
+		}), usual},
+		{"a value in the context of the request", with(func(target *authtest.Target) {
+			api := target.Handler
+			target.Handler = func(v middleware.Validator) http.Handler {
+				guarded := api(v)
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Context().Value(tenant{}) != "a" {
+						http.Error(w, "no tenant", http.StatusInternalServerError)
+						return
+					}
+					guarded.ServeHTTP(w, r)
+				})
+			}
+			target.Request = target.Request.WithContext(context.WithValue(t.Context(), tenant{}, "a"))
+		}), usual},
 		{"an exception", with(func(target *authtest.Target) {
 			target.Except = map[string]string{"time/expired": "this API is for historians"}
 		}), append([]string{"time/expired"}, usual...)},
@@ -146,6 +211,57 @@ func TestGuardedRoutesOfManyKindsStand(t *testing.T) {
 			}
 			require.ElementsMatch(t, tt.skipped, skipped)
 		})
+	}
+}
+
+type tenant struct{}
+
+// alsoChallenging puts challenges of other schemes before that of a guard.
+type alsoChallenging struct{ http.ResponseWriter }
+
+func (w alsoChallenging) WriteHeader(status int) {
+	if guards := w.Header().Get("WWW-Authenticate"); guards != "" {
+		w.Header()["Www-Authenticate"] = []string{`Negotiate`, `Basic realm="a, b", DPoP algs="ES256", error="use_dpop_nonce"`, `NTLM TlRMTVNTUAACAA==`, guards}
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// A mistake that is made while an attack is under way is that attack's failure.
+func TestAHandlerThatIsMissingLaterFailsItsAttacks(t *testing.T) {
+	made := 0
+	failed := map[string]string{}
+	for _, outcome := range authtest.NewIssuer(t).Outcomes(t, with(func(target *authtest.Target) {
+		api := target.Handler
+		target.Handler = func(v middleware.Validator) http.Handler {
+			if made++; made > 1 {
+				return nil
+			}
+			return api(v)
+		}
+	})) {
+		if outcome.Failure != "" {
+			failed[outcome.Name] = outcome.Failure
+		}
+	}
+	require.Len(t, failed, 6)
+	require.Equal(t, "authtest: Target.Handler has returned nil", failed["outage/issuer-down"])
+}
+
+// What follows a refusal is told.
+func TestAMissingReturnIsCalledThat(t *testing.T) {
+	leaky := with(func(target *authtest.Target) {
+		target.Handler = func(v middleware.Validator) http.Handler {
+			guarded := middleware.New(v).RequireScope("read:patients")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				guarded.ServeHTTP(w, r)
+				_, _ = io.WriteString(w, "Ada, Grace")
+			})
+		}
+	})
+	for _, outcome := range authtest.NewIssuer(t).Outcomes(t, leaky) {
+		if outcome.Skipped == "" && !strings.HasPrefix(outcome.Name, "good/") {
+			require.Contains(t, outcome.Failure, ": the answer has what only a good token is answered; is a return missing behind the guard?", outcome.Name)
+		}
 	}
 }
 
@@ -236,12 +352,15 @@ func TestAMistakeInATargetFailsTheTestAndSaysWhatToDo(t *testing.T) {
 		{"an unknown exception", func(target *authtest.Target) { target.Except = map[string]string{"time/flies": ""} }, "there is no such attack"},
 		{"a wrong configuration", func(target *authtest.Target) { target.Config.Algorithms = []string{"HS256"} }, "Target.Config: "},
 		{"no algorithm", func(target *authtest.Target) { target.Config.Algorithms = []string{} }, "Target.Config: "},
+		{"a token that is no JSON", func(target *authtest.Target) {
+			target.Token = []authtest.TokenOption{authtest.Claim("x", func() {})}
+		}, "cannot be written as JSON"},
 		{"no claims with scopes", func(target *authtest.Target) { target.Config.ScopeClaims = []string{} }, "Target.Config: "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := &failure{TB: t}
-			issuer := authtest.NewIssuer(t)
+			issuer := authtest.NewIssuer(f)
 			require.PanicsWithValue(t, f, func() { issuer.Outcomes(f, with(tt.change)) })
 			require.Contains(t, f.message, tt.want)
 		})
