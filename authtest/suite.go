@@ -54,7 +54,7 @@ type Target struct {
 	Except map[string]string
 }
 
-// Suite attacks a route of an API in some 150 ways, and shows that it stands: each
+// Suite attacks a route of an API in some 200 ways, and shows that it stands: each
 // attack is a subtest. A good token must be let in, in every shape that honest
 // authorization servers give it; and everything else refused as RFC 6750 has it,
 // with a challenge, without an echo of what was sent, and without asking the
