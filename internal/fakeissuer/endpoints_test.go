@@ -38,6 +38,15 @@ func post(t *testing.T, issuer *fakeissuer.Issuer, id, secret, contentType, body
 
 const form = "application/x-www-form-urlencoded"
 
+func TestAClientThatSendsNoAudienceIsToldWhichToSend(t *testing.T) {
+	issuer := withClient(t)
+	issuer.AddClient("robot", "s3cret", "https://example.com/a", nil)
+	response := post(t, issuer, "robot", "s3cret", form, "grant_type=client_credentials")
+	require.Equal(t, "no audience was sent: add audience=https://example.com/a or audience="+audience, object(t, response)["error_description"])
+	response = post(t, issuer, "robot", "s3cret", form, "grant_type=client_credentials&audience=a&audience=b")
+	require.Equal(t, "the client may not have tokens for this audience", object(t, response)["error_description"])
+}
+
 // RFC 6749 §2.3.1 has the credentials in the header encoded once more; many
 // clients leave that out.
 func TestCredentialsInTheHeaderMayBeEncodedAsInAForm(t *testing.T) {

@@ -25,6 +25,7 @@ const Lifetime = time.Hour
 
 // Where the endpoints are, below the issuer's URL.
 const (
+	metadataPath = ".well-known/openid-configuration"
 	keySetPath   = ".well-known/jwks.json"
 	tokenPath    = "oauth/token"
 	userinfoPath = "userinfo"
@@ -81,6 +82,11 @@ func textOf(raw *string, members map[string]any) (string, error) {
 	return string(text), err
 }
 
+// fetches says how often was asked for what is counted. It counts nothing by
+// names that come from outside: whoever can reach the issuer could make up
+// addresses until its memory is full.
+type fetches struct{ metadata, keySet int }
+
 // An Issuer is a fake authorization server. Its methods are safe for concurrent
 // use.
 type Issuer struct {
@@ -91,8 +97,8 @@ type Issuer struct {
 	ring      keyring
 	clients   map[string]client
 	users     map[string]User
-	requests  map[string]int // path → how often it was asked
-	strangers []string       // what the client was asked for of others
+	fetches   fetches
+	strangers []string // what the client was asked for of others
 	keySet    KeySet
 	userinfo  http.Handler // nil: the issuer's own
 	down      bool
@@ -112,10 +118,9 @@ func New(url string) *Issuer {
 		ring:      newKeyring(),
 		clients:   map[string]client{},
 		users:     map[string]User{},
-		requests:  map[string]int{},
 		closing:   make(chan struct{}),
 	}
-	i.endpoints.HandleFunc("GET /.well-known/openid-configuration", i.serveMetadata)
+	i.endpoints.HandleFunc("GET /"+metadataPath, i.serveMetadata)
 	i.endpoints.HandleFunc("GET /.well-known/oauth-authorization-server", i.serveMetadata) // RFC 8414 §3
 	i.endpoints.HandleFunc("GET /"+keySetPath, i.serveKeySet)
 	i.endpoints.HandleFunc("POST /"+tokenPath, i.serveToken)
@@ -206,11 +211,11 @@ func (i *Issuer) Hang() (release func()) {
 }
 
 // KeyFetches returns how often the key set was asked for, answered or not.
-func (i *Issuer) KeyFetches() int { return i.count(keySetPath) }
+func (i *Issuer) KeyFetches() int { return i.fetched().keySet }
 
 // DiscoveryFetches returns how often the metadata were asked for, answered or
 // not.
-func (i *Issuer) DiscoveryFetches() int { return i.count(".well-known/openid-configuration") }
+func (i *Issuer) DiscoveryFetches() int { return i.fetched().metadata }
 
 // UserinfoRequests returns how often the userinfo endpoint was asked, answered or
 // not.
@@ -231,10 +236,10 @@ func (i *Issuer) Strangers() []string {
 	return slices.Clone(i.strangers)
 }
 
-func (i *Issuer) count(path string) int {
+func (i *Issuer) fetched() fetches {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.requests["/"+path]
+	return i.fetches
 }
 
 // Close releases the requests that hang, waits for all that are under way, and
@@ -268,7 +273,12 @@ func (i *Issuer) enter(path string) (hanging <-chan struct{}, delay time.Duratio
 	if i.closed {
 		return nil, 0, nil, errClosed
 	}
-	i.requests[path]++
+	switch path {
+	case "/" + metadataPath:
+		i.fetches.metadata++
+	case "/" + keySetPath:
+		i.fetches.keySet++
+	}
 	i.pending.Add(1)
 	return i.hanging, i.delay, i.pending.Done, nil
 }
@@ -355,6 +365,10 @@ func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
 	}
 	audience, clear := target(r.PostForm)
 	granted, allowed := known.scopes[audience]
+	if clear && audience == "" && !allowed {
+		writeError(w, http.StatusBadRequest, "invalid_target", "no audience was sent: add audience="+strings.Join(slices.Sorted(maps.Keys(known.scopes)), " or audience="))
+		return
+	}
 	if !clear || !allowed {
 		writeError(w, http.StatusBadRequest, "invalid_target", "the client may not have tokens for this audience")
 		return

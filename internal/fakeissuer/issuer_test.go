@@ -3,9 +3,11 @@ package fakeissuer_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -313,6 +315,25 @@ func TestAHangingRequestEndsWhenItIsGivenUp(t *testing.T) {
 		synctest.Wait()
 		require.ErrorIs(t, err, context.Canceled)
 	})
+}
+
+// Whoever can reach an issuer on a socket, such as a web page, can make up paths.
+func TestPathsThatAreMadeUpAreNotRemembered(t *testing.T) {
+	const requests, length = 5000, 4096
+	issuer := newIssuer(t)
+	heap := func() uint64 {
+		var stats runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&stats)
+		return stats.HeapAlloc
+	}
+	before := heap()
+	for i := range requests {
+		request := httptest.NewRequest("GET", fmt.Sprintf("/%d/%s", i, strings.Repeat("x", length)), nil)
+		issuer.ServeHTTP(httptest.NewRecorder(), request)
+	}
+	require.Less(t, int64(heap())-int64(before), int64(requests*length/4))
+	runtime.KeepAlive(issuer)
 }
 
 func TestRequestsAreCountedByWhatTheyAskFor(t *testing.T) {
