@@ -96,6 +96,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first Ctrl-C asks the program to end; what is second has lost patience,
+	// and is the system's to obey, whatever hangs.
+	context.AfterFunc(ctx, stop)
 	program := command.Program{
 		Args:             os.Args[1:],
 		Stdin:            os.Stdin,

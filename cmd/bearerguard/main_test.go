@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -58,6 +60,47 @@ func TestTheProgram(t *testing.T) {
 
 	require.NoError(t, server.Process.Signal(os.Interrupt))
 	require.NoError(t, server.Wait(), "Ctrl-C is how it is meant to end")
+}
+
+// The first Ctrl-C lets the requests end that are under way; the second kills.
+func TestTheSecondInterruptKills(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no interrupt to send")
+	}
+	program := filepath.Join(t.TempDir(), "bearerguard")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	server := exec.CommandContext(t.Context(), program, "issuer", "-addr", "127.0.0.1:0", "-json")
+	stdout, err := server.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, server.Start())
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	require.NoError(t, err)
+	var at struct{ Issuer string }
+	require.NoError(t, json.Unmarshal(line, &at))
+
+	// A request that does not end holds the server up for five seconds.
+	slow, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(at.Issuer, "http://"), "/"))
+	require.NoError(t, err)
+	defer slow.Close()
+	_, err = slow.Write([]byte("GET / HTTP/1.1\r\n"))
+	require.NoError(t, err)
+	time.Sleep(100 * time.Millisecond)
+
+	began := time.Now()
+	ended := make(chan error, 1)
+	go func() { ended <- server.Wait() }()
+	for {
+		_ = server.Process.Signal(os.Interrupt)
+		select {
+		case err = <-ended:
+			failed, ok := errors.AsType[*exec.ExitError](err)
+			require.True(t, ok, "it has ended by itself after %v: %v", time.Since(began), err)
+			require.False(t, failed.Exited(), "a signal ends it")
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 func requireStatus(t *testing.T, want int, err error) {
