@@ -100,7 +100,7 @@ func (p *Program) Run(ctx context.Context) int {
 	if looksLikeToken(name) {
 		fmt.Fprintf(p.Stderr, "bearerguard: %s\n", noTokenHere)
 	} else {
-		fmt.Fprintf(p.Stderr, "bearerguard: there is no subcommand %s\n(bearerguard -h tells of those that there are)\n", safe(fmt.Sprintf("%q", name), 60))
+		fmt.Fprint(p.Stderr, "bearerguard: there is no such subcommand\n(bearerguard -h tells of those that there are)\n")
 	}
 	return exitFailed
 }
@@ -154,13 +154,10 @@ type manual struct {
 // [flag.ErrHelp].
 func (p *Program) parse(flags *flag.FlagSet, m manual, args []string) error {
 	if slices.ContainsFunc(args, hasToken) {
-		return usageError{noTokenHere} // before an error repeats it
+		return usageError{noTokenHere}
 	}
-	flags.SetOutput(io.Discard) // a mistake is one line, of Run
-	flags.Usage = func() {}
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
+	err := setFlags(flags, args)
+	if errors.Is(err, flag.ErrHelp) {
 		g := newPage(p)
 		g.line("usage: bearerguard %s\n\n%s\nflags:\n", m.usage, m.about)
 		g.table(describeFlags(flags))
@@ -168,16 +165,59 @@ func (p *Program) parse(flags *flag.FlagSet, m manual, args []string) error {
 		if err := g.flush(p.Stdout); err != nil {
 			return err
 		}
-		return flag.ErrHelp
-	case err != nil:
-		// It repeats an argument, which may be anything.
-		return usage("%s", safe(err.Error(), 120))
-	case flags.NArg() > 0 && looksLikeToken(flags.Arg(0)):
-		return usageError{noTokenHere}
-	case flags.NArg() > 0:
-		return usage("%s is no flag: all that it takes are flags", safe(fmt.Sprintf("%q", flags.Arg(0)), 60))
+	}
+	return err
+}
+
+// setFlags does what flag.FlagSet.Parse does, and repeats nothing of what it was
+// given in an error: any argument may be a token, also one that cannot be told
+// from other text, and what is on a terminal ends up in screenshots and logs.
+func setFlags(flags *flag.FlagSet, args []string) error {
+	for n := 0; n < len(args); n++ {
+		text, isFlag := strings.CutPrefix(args[n], "-")
+		name, value, hasValue := strings.Cut(strings.TrimPrefix(text, "-"), "=")
+		f := flags.Lookup(name)
+		switch {
+		case !isFlag || text == "" || text == "-":
+			if looksLikeToken(args[n]) {
+				return usageError{noTokenHere}
+			}
+			return usage("all that it takes are flags, and the %s argument after the subcommand is none (it is not repeated, since it may be a token, which comes on standard input or with -file)", ordinal(n+1))
+		case f == nil && (name == "h" || name == "help"):
+			return flag.ErrHelp
+		case f == nil && isWord(name):
+			return usage("there is no flag -%s", name)
+		case f == nil:
+			return usage("there is no such flag as the %s argument after the subcommand (it is not repeated, since it may be a token)", ordinal(n+1))
+		}
+		if switched, ok := f.Value.(interface{ IsBoolFlag() bool }); ok && switched.IsBoolFlag() && !hasValue {
+			value, hasValue = "true", true
+		}
+		if !hasValue {
+			if n++; n == len(args) {
+				return usage("-%s needs a value: %s", f.Name, f.Usage)
+			}
+			value = args[n]
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			return usage("-%s cannot take that value (%v): %s", f.Name, err, f.Usage)
+		}
 	}
 	return nil
+}
+
+// isWord reports whether an argument reads like the name of a flag, and not like
+// what a machine has drawn by lot.
+func isWord(name string) bool {
+	return len(name) <= 20 && !strings.ContainsFunc(name, func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') })
+}
+
+// ordinal returns which of several something is.
+func ordinal(n int) string {
+	if words := []string{"first", "second", "third", "fourth"}; n <= len(words) {
+		return words[n-1]
+	}
+	return fmt.Sprintf("%dth", n) // nobody writes twenty
 }
 
 // describeFlags returns a table of the flags.

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -51,7 +53,7 @@ func TestUsage(t *testing.T) {
 		want string
 	}{
 		{"nothing", nil, "usage: bearerguard SUBCOMMAND"},
-		{"an unknown subcommand", []string{"exlpain"}, `no subcommand "exlpain"`},
+		{"an unknown subcommand", []string{"exlpain"}, "there is no such subcommand"},
 		{"a token in its place", []string{token}, "the token must not be an argument"},
 		{"a token as an argument", with(token), "the token must not be an argument"},
 		{"an opaque token as an argument", with(strings.Repeat("x", 200)), "the token must not be an argument"},
@@ -59,16 +61,18 @@ func TestUsage(t *testing.T) {
 		{"a token as the value of a flag", with("-leeway", token), "the token must not be an argument"},
 		{"a token behind an equals sign", with("-leeway=" + token), "the token must not be an argument"},
 		{"a token as a file", with("-file", token), "the token must not be an argument"},
-		{"another argument", with("token.txt"), `"token.txt" is no flag`},
-		{"an unknown flag", with("-tokn", "x"), "-tokn"},
+		{"another argument", with("token.txt"), "all that it takes are flags, and the 5th argument"},
+		{"an unknown flag", with("-tokn", "x"), "there is no flag -tokn"},
 		{"no issuer", []string{"explain", "-audience", audience}, "-issuer is missing"},
 		{"no audience", []string{"doctor", "-issuer", issuer}, "-audience is missing"},
 		{"an issuer without a scheme", []string{"explain", "-issuer", "issuer.example", "-audience", audience}, "https://"},
 		{"an issuer over http", []string{"explain", "-issuer", "http://issuer.example/", "-audience", audience}, "use https"},
-		{"an unknown algorithm", with("-algorithms", "HS256"), `"HS256"`},
+		{"an unknown algorithm", with("-algorithms", "HS256"), "must be one of ES256"},
 		{"an empty algorithm", with("-algorithms", "RS256,"), "empty"},
 		{"an unknown profile", with("-profile", "x"), "any or rfc9068"},
-		{"a leeway without a unit", with("-leeway", "30"), "30"},
+		{"a leeway without a unit", with("-leeway", "30"), "-leeway cannot take that value"},
+		{"a flag without its value", with("-leeway"), "-leeway needs a value"},
+		{"a switch with a value that is none", with("-json=maybe"), "-json cannot take that value"},
 		{"too much leeway", with("-leeway", "1h"), "10m"},
 		{"no time", with("-timeout", "0"), "longer than nothing"},
 		{"a malformed scope", with("-scope", "a  b"), "-scope"},
@@ -102,6 +106,54 @@ func TestUsage(t *testing.T) {
 			require.NotContains(t, r.stderr, "xxxxxxxxxx")
 			require.NotContains(t, r.stderr, "failed to")
 		})
+	}
+}
+
+// An argument may be a token, in any place and in any wrapping.
+func TestNoArgumentIsRepeated(t *testing.T) {
+	token := sign(atHeader, payload(nil))
+	for name, given := range map[string]string{
+		"a token":             token,
+		"quoted":              `"` + token + `"`,
+		"the beginning of it": token[:30],
+		"a header line":       "Authorization: Bearer 8xLOxBtZp8",
+		"a scheme":            "bearer 8xLOxBtZp8",
+		"a parameter":         "token=8xLOxBtZp8",
+		"a token's parameter": "access_token=8xLOxBtZp8",
+		"JSON":                `{"access_token": "8xLOxBtZp8", "token_type": "Bearer"}`,
+		"JSON of a token":     `{"token":"8xLOxBtZp8"}`,
+		"an opaque one":       "8xLOxBtZp8",
+		"an opaque flag":      "-8xLOxBtZp8",
+		"an opaque flag's":    "--8xLOxBtZp8=8xLOxBtZp8",
+		"a flag for it":       "-token=8xLOxBtZp8",
+		"a bad flag":          "---8xLOxBtZp8",
+		"a flag of the shell": "-H=Authorization: Bearer 8xLOxBtZp8",
+	} {
+		explain := append([]string{"explain"}, configured...)
+		calls := [][]string{
+			{given}, {"help", given}, append(explain, given), append(explain, "--", given), append(explain, given, "x"),
+			{"doctor", given}, {"issuer", given}, {"version", given},
+			{"explain", "-issuer", given, "-audience", audience},
+			{"doctor", "-issuer", "https://issuer.example/?" + given, "-audience", audience},
+			append(explain, "-scope", given+"  "), {"issuer", "-scope", given + "  "},
+			{"issuer", "-addr", given}, {"issuer", "-url", given}, {"issuer", "-cors-origin", given},
+		}
+		for _, flag := range []string{"-leeway", "-timeout", "-profile", "-algorithms", "-jwks-url", "-jwks", "-file"} {
+			calls = append(calls, append(explain, flag, given), append(explain, flag+"="+given))
+		}
+		for _, args := range calls {
+			r := start(t.Context(), newWorld(), "", args...)
+			require.NotContains(t, r.stdout+r.stderr, "8xLOxBtZp8", "%s: %q", name, args)
+			require.NotContains(t, r.stdout+r.stderr, token[:30], "%s: %q", name, args)
+			if args[0] != "help" {
+				require.Equal(t, 2, r.status, "%s: %q: %s", name, args, r.stdout)
+				require.NotEmpty(t, r.stderr)
+			}
+		}
+	}
+	for _, innocent := range []string{"urn:token:api", "api://token", "token:read", "bearer", "https://example.com/token", "monkey.example.com"} {
+		r := start(t.Context(), newWorld(), "", "doctor", "-issuer", issuer, "-audience", innocent)
+		require.Equal(t, 0, r.status, innocent)
 	}
 }
 
@@ -161,6 +213,52 @@ func TestExplainCanBeInterruptedWhileItWaitsForTheToken(t *testing.T) {
 	cancel()
 	require.Equal(t, 2, <-ended)
 	require.Empty(t, stdout.String())
+}
+
+// A pipe to which nobody writes, as <(…) of a shell may be, is not waited for for
+// ever: neither for its opening nor for its end.
+func TestExplainCanBeInterruptedWhileItWaitsForAFile(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no named pipes in directories")
+	}
+	for _, flag := range []string{"-file", "-jwks"} {
+		for _, opened := range []bool{false, true} {
+			pipe := filepath.Join(t.TempDir(), "pipe")
+			out, err := exec.CommandContext(t.Context(), "mkfifo", pipe).CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan run, 1)
+			go func() {
+				ended <- start(ctx, newWorld(), "", append([]string{"explain", flag, pipe}, configured...)...)
+			}()
+			writer := (*os.File)(nil)
+			if opened { // which waits for the program to open it
+				writer, err = os.OpenFile(pipe, os.O_WRONLY, 0)
+				require.NoError(t, err)
+			}
+			cancel()
+			r := <-ended
+			require.Equal(t, 2, r.status)
+			require.Contains(t, r.stderr, "interrupted")
+			if writer == nil { // so that nothing is left waiting
+				writer, err = os.OpenFile(pipe, os.O_RDWR, 0)
+				require.NoError(t, err)
+			}
+			require.NoError(t, writer.Close())
+		}
+	}
+}
+
+func TestATokenMayComeFromAPipeWithAName(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no named pipes in directories")
+	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	out, err := exec.CommandContext(t.Context(), "mkfifo", pipe).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	go os.WriteFile(pipe, []byte(sign(atHeader, payload(nil))), 0o600)
+	r := start(t.Context(), newWorld(), "", append([]string{"explain", "-file", pipe}, configured...)...)
+	require.Equal(t, 0, r.status, r.stderr)
 }
 
 type failingWriter struct{}

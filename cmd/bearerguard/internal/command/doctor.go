@@ -131,7 +131,7 @@ func doctor(ctx context.Context, p *Program, args []string) (int, error) {
 	defer cancel()
 	diagnosis := d.examine(bounded)
 	if ctx.Err() != nil {
-		return 0, errors.New("interrupted")
+		return 0, errInterrupted
 	}
 	var err error
 	if d.json {

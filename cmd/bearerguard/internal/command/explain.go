@@ -131,7 +131,7 @@ func explain(ctx context.Context, p *Program, args []string) (int, error) {
 	if err := p.parse(flags, explainManual, args); err != nil {
 		return 0, err
 	}
-	validator, err := e.validator()
+	validator, err := e.validator(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -148,7 +148,7 @@ func explain(ctx context.Context, p *Program, args []string) (int, error) {
 	x := e.explain(bounded, validator, requirement, token)
 	x.Input = notes
 	if ctx.Err() != nil {
-		return 0, errors.New("interrupted")
+		return 0, errInterrupted
 	}
 	if e.json {
 		err = writeJSON(p.Stdout, x)
@@ -161,7 +161,7 @@ func explain(ctx context.Context, p *Program, args []string) (int, error) {
 }
 
 // validator returns the validator of an API with this configuration.
-func (e *explainer) validator() (*claims.Validator, error) {
+func (e *explainer) validator(ctx context.Context) (*claims.Validator, error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ func (e *explainer) validator() (*claims.Validator, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := e.source()
+	keys, err := e.source(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -183,12 +183,12 @@ func (e *explainer) validator() (*claims.Validator, error) {
 }
 
 // source returns where the keys come from, and has e.keys tell which they are.
-func (e *explainer) source() (jwks.Source, error) {
+func (e *explainer) source(ctx context.Context) (jwks.Source, error) {
 	switch {
 	case e.keysFile != "" && e.keysURL != "":
 		return nil, usage("-jwks and -jwks-url are two places for the keys: give one")
 	case e.keysFile != "":
-		set, err := keysFrom(e.keysFile)
+		set, err := keysFrom(ctx, e.keysFile)
 		if err != nil {
 			return nil, err
 		}
@@ -221,7 +221,7 @@ func (e *explainer) requirement() (middleware.Requirement, error) {
 	}
 	set, err := scope.Parse(e.scope)
 	if err != nil {
-		return nil, usage("-scope: %v", err)
+		return nil, errScope
 	}
 	return middleware.Scopes(scope.All(slices.Collect(set.Values())...)), nil
 }

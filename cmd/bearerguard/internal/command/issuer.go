@@ -91,29 +91,29 @@ func (s *server) check() error {
 	host, _, err := net.SplitHostPort(s.addr)
 	switch {
 	case err != nil:
-		return usage("-addr %q is not host:port, such as %s", s.addr, defaultAddr)
+		return usage("-addr is not host:port, such as %s", defaultAddr)
 	case !s.anywhere && !isLoopback(host):
-		return usage("-addr %q is not of this machine only, and whoever can reach the issuer can have tokens: use 127.0.0.1, or -insecure-listen-anywhere if that is meant", s.addr)
+		return usage("-addr is not of this machine only, and whoever can reach the issuer can have tokens: use 127.0.0.1, or -insecure-listen-anywhere if that is meant")
 	case s.url == "" && !isLoopback(host) && (host == "" || net.ParseIP(host).IsUnspecified()):
-		return usage("-url is missing: -addr %q is every address of this machine, and tokens must name one issuer, such as http://host.docker.internal:8765/", s.addr)
+		return usage("-url is missing: -addr is every address of this machine, and tokens must name one issuer, such as http://host.docker.internal:8765/")
 	case s.audience == "":
 		return usage("-audience is empty: it is the identifier of the API that tokens are for")
 	}
 	set, err := scope.Parse(s.scope)
 	if err != nil {
-		return usage("-scope: %v", err)
+		return errScope
 	}
 	s.scopes = slices.Collect(set.Values())
 	for _, origin := range s.origins {
 		u, err := url.Parse(origin)
 		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin {
-			return usage("-cors-origin %q is no origin: write it as the browser sends it, such as http://localhost:3000 (and not *: any page could have tokens)", origin)
+			return usage("-cors-origin has what is no origin: write it as the browser sends it, such as http://localhost:3000 (and not *: any page could have tokens)")
 		}
 	}
 	if s.url != "" {
 		u, err := url.Parse(s.url)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.Path != "/" || u.RawQuery != "" || u.User != nil {
-			return usage("-url %q is not an issuer's URL: write it as http://HOST:PORT/, with the slash at the end", s.url)
+			return usage("-url is not an issuer's URL: write it as http://HOST:PORT/, with the slash at the end")
 		}
 	}
 	return nil

@@ -1,10 +1,12 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,17 +38,29 @@ func (s *settings) register(flags *flag.FlagSet) {
 	flags.BoolVar(&s.json, "json", false, "print JSON")
 }
 
-// check returns an error where something required is missing.
+// check returns an error where something required is missing, or is not at all
+// what the library takes: what that says repeats it, and it may be a token.
 func (s *settings) check() error {
 	switch {
 	case s.issuer == "":
 		return usage("-issuer is missing: give the issuer URL that the API is configured with, such as https://my-domain.auth0.com/")
+	case !isPlainURL(s.issuer):
+		return usage("-issuer is not the URL of an issuer: write it without query and fragment, such as https://my-domain.auth0.com/")
+	case s.keysURL != "" && !strings.Contains(s.keysURL, "://"):
+		return usage("-jwks-url is not a URL: write it as https://host/path")
+	case slices.ContainsFunc(s.algorithms, func(name string) bool { return !slices.Contains(jwks.Algorithms(), name) }):
+		return usage("-algorithms has a name that is not accepted: it must be one of %s", strings.Join(jwks.Algorithms(), ", "))
 	case s.audience == "":
 		return usage("-audience is missing: give the identifier of the API, such as https://example.com/health-api")
 	case s.timeout <= 0:
 		return usage("-timeout is %v: it must be longer than nothing", s.timeout)
 	}
 	return nil
+}
+
+// isPlainURL reports whether a text can be the URL of an issuer (RFC 8414 §2).
+func isPlainURL(text string) bool {
+	return strings.Contains(text, "://") && !strings.ContainsAny(text, "?#")
 }
 
 // config returns the configuration that the flags stand for.
@@ -88,6 +102,9 @@ func misconfigured(err error) error {
 	return fmt.Errorf("the configuration cannot be used: %s", told(err))
 }
 
+// errScope does not repeat the scope, which may be a token in the wrong place.
+var errScope = usageError{"-scope is not a list of scopes: it has words of printable ASCII without quotes and backslashes, and one space between two"}
+
 // profileNamed returns the profile of that name.
 func profileNamed(name string) (claims.Profile, error) {
 	switch strings.ToLower(name) {
@@ -96,12 +113,12 @@ func profileNamed(name string) (claims.Profile, error) {
 	case "rfc9068":
 		return claims.RFC9068, nil
 	}
-	return 0, usage("-profile %q is not known: it is any or rfc9068", name)
+	return 0, usage("-profile is not known: it is any or rfc9068")
 }
 
 // keysFrom reads a key set from a file.
-func keysFrom(name string) (*jwks.Set, error) {
-	text, err := readFile(name, maxInput)
+func keysFrom(ctx context.Context, name string) (*jwks.Set, error) {
+	text, err := readFile(ctx, "-jwks", name, maxInput)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/internal/strictjson"
@@ -25,7 +26,7 @@ func readToken(ctx context.Context, p *Program, name string) (token string, note
 	case looksLikeToken(name):
 		return "", nil, usageError{noTokenHere}
 	case name != "" && name != "-":
-		text, err = readFile(name, maxInput)
+		text, err = readFile(ctx, "-file", name, maxInput)
 	default:
 		text, err = readStdin(ctx, p)
 	}
@@ -39,20 +40,45 @@ func readToken(ctx context.Context, p *Program, name string) (token string, note
 	return token, notes, nil
 }
 
-// readFile reads a file of bounded size. The error has the name cut short.
-func readFile(name string, most int64) (string, error) {
-	shown := strictjson.Excerpt(name)
-	file, err := os.Open(name)
+// readFile reads the file of a flag, of bounded size, and returns when ctx ends.
+// It may be a pipe, as <(…) of a shell is. An error does not name the file, since
+// that may be a token in the wrong place.
+func readFile(ctx context.Context, flag, name string, most int64) (string, error) {
+	text, err := interruptible(ctx, func() (string, error) {
+		file, err := os.Open(name) // waits, for a pipe that nobody writes to
+		if err != nil {
+			return "", err
+		}
+		defer file.Close()
+		return readAll(file, most)
+	})
 	if err != nil {
-		return "", fmt.Errorf("the file %s cannot be read: %w", shown, reason(err))
-	}
-	defer file.Close()
-	text, err := readAll(file, most)
-	if err != nil {
-		return "", fmt.Errorf("the file %s cannot be read: %w", shown, reason(err))
+		return "", fmt.Errorf("the file of %s cannot be read: %w", flag, reason(err))
 	}
 	return text, nil
 }
+
+// interruptible returns what read returns, or an error when ctx ends before. The
+// read goes on then, to the end of the program: nothing can interrupt that.
+func interruptible(ctx context.Context, read func() (string, error)) (string, error) {
+	type result struct {
+		text string
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		text, err := read()
+		done <- result{text, err}
+	}()
+	select {
+	case r := <-done:
+		return r.text, r.err
+	case <-ctx.Done():
+		return "", errInterrupted
+	}
+}
+
+var errInterrupted = errors.New("interrupted")
 
 // reason returns an error of the file system without the name in it.
 func reason(err error) error {
@@ -70,8 +96,7 @@ func readAll(r io.Reader, most int64) (string, error) {
 	return string(text), err
 }
 
-// readStdin reads standard input to its end; from a person, one line. It returns
-// when ctx ends, although the read goes on: nothing can interrupt that.
+// readStdin reads standard input to its end; from a person, one line.
 func readStdin(ctx context.Context, p *Program) (string, error) {
 	read := func() (string, error) { return readAll(p.Stdin, maxInput) }
 	if p.StdinIsTerminal {
@@ -84,24 +109,11 @@ func readStdin(ctx context.Context, p *Program) (string, error) {
 			return line, err
 		}
 	}
-	type result struct {
-		text string
-		err  error
+	text, err := interruptible(ctx, read)
+	if err != nil {
+		return "", fmt.Errorf("standard input cannot be read: %w", err)
 	}
-	done := make(chan result, 1)
-	go func() {
-		text, err := read()
-		done <- result{text, err}
-	}()
-	select {
-	case r := <-done:
-		if r.err != nil {
-			return "", fmt.Errorf("standard input cannot be read: %w", r.err)
-		}
-		return r.text, nil
-	case <-ctx.Done():
-		return "", fmt.Errorf("no token came: %w", context.Cause(ctx))
-	}
+	return text, nil
 }
 
 // clean takes off what people copy along with a token, and says what. What is
@@ -147,27 +159,15 @@ func unquote(text string) (string, bool) {
 }
 
 // looksLikeToken reports whether an argument is likely a token that was given in
-// the wrong place: it has the form of one, or is long and has no path in it.
+// the wrong place: it has one in it, or is long and has no path in it.
 func looksLikeToken(text string) bool {
 	return hasToken(text) || len(text) >= 128 && !strings.ContainsAny(text, `/\ `)
 }
 
-// hasToken reports whether an argument, or the value in -flag=value, has the form
-// of a JWT or of credentials.
-func hasToken(argument string) bool {
-	if flag, value, ok := strings.Cut(argument, "="); ok && strings.HasPrefix(flag, "-") {
-		argument = value
-	}
-	_, text, bearer := cutBearer(strings.TrimSpace(argument))
-	parts := strings.Count(text, ".") + 1
-	return bearer || strings.HasPrefix(text, "ey") && (parts == 3 || parts == 5)
-}
+// tokens finds what is or announces a token: a JWT or its beginning, which is
+// {" in base64url; or anything behind Bearer, token= and the like, with or without
+// quotes, or in JSON.
+var tokens = regexp.MustCompile(`\beyJ[\w-]{6}|\bey[\w-]*\.[\w-]*\.|(?i:\bbearer(\s|\+|%20)+\S|token\s*=|token["']\s*:)`)
 
-// cutBearer cuts the scheme off.
-func cutBearer(text string) (before, after string, found bool) {
-	const scheme = "Bearer "
-	if len(text) >= len(scheme) && strings.EqualFold(text[:len(scheme)], scheme) {
-		return text[:len(scheme)], text[len(scheme):], true
-	}
-	return "", text, false
-}
+// hasToken reports whether an argument has what looks like a token in it.
+func hasToken(argument string) bool { return tokens.MatchString(argument) }
