@@ -121,6 +121,12 @@ var visits = []visit{
 	}},
 	{name: "clock-behind", status: 1, world: func(w *world) { w.ahead = 90500 * time.Millisecond }, wants: []string{"1 min 30 s behind the issuer's", "more than the leeway of 30 s", "new tokens seem to be of the future"}},
 	{name: "clock-ahead", status: 0, world: func(w *world) { w.ahead = -20 * time.Second }, wants: []string{"ahead of the issuer's", "worth a look"}},
+	{name: "date-of-the-year-9999", status: 1, world: func(w *world) {
+		for url, p := range w.pages {
+			p.header = map[string]string{"Date": "Fri, 31 Dec 9999 23:59:59 GMT"}
+			w.pages[url] = p
+		}
+	}, wants: []string{"106751 days behind the issuer's"}},
 	{name: "no-date", status: 0, world: func(w *world) {
 		for url, p := range w.pages {
 			p.header = map[string]string{"Date": ""}

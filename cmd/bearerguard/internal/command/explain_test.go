@@ -108,6 +108,25 @@ var scenes = []scene{
 			w.pages[keySetURL] = page{body: keySet(jwk(set{"kid": hostile, "alg": "RS256"}))}
 		},
 		status: 1},
+	{name: "invisible-text",
+		token: func() string {
+			return sign(atHeader, payload(set{"sub": "ada" + invisible, "client_id": "a\u0301", "scope": nil, "name": "Åsa 山田 é", invisible: "x"}))
+		},
+		status: 0, wants: []string{`"Åsa 山田 é"`, `"a\u0301"`}},
+	{name: "date-of-the-year-9999", token: signed(atHeader, nil), status: 0,
+		world: func(w *world) {
+			for url, p := range w.pages {
+				p.header = map[string]string{"Date": "Fri, 31 Dec 9999 23:59:59 GMT"}
+				w.pages[url] = p
+			}
+		}, wants: []string{"106751 days behind the issuer's"}},
+	{name: "date-of-the-year-1", token: signed(atHeader, set{"exp": 1}), status: 1,
+		world: func(w *world) {
+			for url, p := range w.pages {
+				p.header = map[string]string{"Date": "Mon, 01 Jan 0001 00:00:00 GMT", "Age": "2147483647"}
+				w.pages[url] = p
+			}
+		}, wants: []string{"106751 days ahead of the issuer's"}},
 	{name: "hostile-issuer", token: signed(atHeader, nil), status: 2,
 		world: func(w *world) {
 			w.pages[metadataURL] = page{status: 500, body: strings.Repeat(hostile, 1000), header: map[string]string{"Content-Type": hostile}}

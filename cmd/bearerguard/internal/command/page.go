@@ -135,9 +135,36 @@ func wrap(text string, width int) []string {
 	return append(lines, line)
 }
 
-// safe returns text that a terminal only shows: characters that it might obey, or
-// that change the order of others, are written as escapes. Of a long text, at most
-// so many bytes are left.
+// isShown reports whether a character can be seen, in the place where it stands,
+// and is not obeyed. Not so are controls and unassigned ones; what joins the
+// character before it (accents that are characters of their own) or is nothing at
+// all, with which one text is made to look like another; and letters that are
+// written from right to left, since a terminal puts what stands beside them, such
+// as digits and brackets, in another order.
+func isShown(r rune) bool {
+	switch {
+	case r == utf8.RuneError:
+		return true
+	case !unicode.IsPrint(r), unicode.In(r, unicode.Mn, unicode.Me, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector):
+		return false
+	}
+	return r != '\u2800' && !isRightToLeft(r) // U+2800 is a Braille cell without dots
+}
+
+// isRightToLeft reports whether a character is of a block whose characters have
+// the bidirectional class R or AL, also where they are not assigned yet
+// (DerivedBidiClass.txt of Unicode).
+func isRightToLeft(r rune) bool {
+	for _, block := range [...][2]rune{{0x0590, 0x08ff}, {0xfb1d, 0xfdff}, {0xfe70, 0xfeff}, {0x10800, 0x10fff}, {0x1e800, 0x1efff}} {
+		if block[0] <= r && r <= block[1] {
+			return true
+		}
+	}
+	return false
+}
+
+// safe returns text that a terminal only shows: of characters that are not, there
+// are escapes. Of a long text, at most so many bytes are left.
 func safe(text string, most int) string {
 	var shown strings.Builder
 	for _, r := range text {
@@ -146,9 +173,7 @@ func safe(text string, most int) string {
 			break
 		}
 		switch {
-		case r == utf8.RuneError:
-			shown.WriteRune(r)
-		case unicode.IsPrint(r):
+		case isShown(r):
 			shown.WriteRune(r)
 		case r == '\n' || r == '\t':
 			shown.WriteByte(' ')
@@ -161,14 +186,13 @@ func safe(text string, most int) string {
 	return shown.String()
 }
 
-// safeJSON returns the same JSON with the characters that a terminal might obey
-// written as escapes. They can stand in strings only, where an escape says the
-// same.
+// safeJSON returns the same JSON with the characters that are not shown written as
+// escapes. They can stand in strings only, where an escape says the same.
 func safeJSON(text []byte) string {
 	var shown strings.Builder
 	for _, r := range string(text) {
 		switch {
-		case r == '\n' || r == utf8.RuneError || unicode.IsPrint(r):
+		case r == '\n' || isShown(r):
 			shown.WriteRune(r)
 		case r < 0x10000:
 			fmt.Fprintf(&shown, `\u%04x`, r)

@@ -3,6 +3,7 @@ package command
 import (
 	"crypto/tls"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"sync"
@@ -115,7 +116,9 @@ func skewOf(exchanges []exchange) (skew, bool) {
 		date = date.Add(seconds)
 	}
 	return skew{
-		ahead:  best.began.Add(best.waited/2).Sub(date) - time.Second/2,
+		// A Date of long ago or far ahead saturates the difference, of which the
+		// least has no opposite.
+		ahead:  max(best.began.Add(best.waited/2-time.Second/2).Sub(date), -math.MaxInt64),
 		within: (best.waited + time.Second) / 2,
 	}, true
 }

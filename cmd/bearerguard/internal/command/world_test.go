@@ -183,6 +183,10 @@ func start(ctx context.Context, w http.RoundTripper, stdin string, args ...strin
 	return run{args, stdin, status, stdout.String(), stderr.String()}
 }
 
+// invisible has characters that are not seen, that change others, or that are
+// written from right to left.
+const invisible = "\u202e\u200b\ufeff\u00ad\u2066\u0301\u20dd\u034f\u115f\u3164\uffa0\ufe0f\U000e0041\U000e0100\u2800\u05d0\u0627\u0660\ufe8d\U0001e900"
+
 // requireClean wants nothing in the output that must never be there: no part of
 // the token that is a secret, and nothing that a terminal obeys.
 func (r run) requireClean(t *testing.T) {
@@ -201,7 +205,7 @@ func (r run) requireClean(t *testing.T) {
 		}
 		for _, c := range output {
 			if c != '\n' {
-				require.False(t, c < ' ' || 0x7f <= c && c < 0xa0 || c == '\u202e', "%q in %q", c, output)
+				require.False(t, c < ' ' || 0x7f <= c && c < 0xa0 || strings.ContainsRune(invisible, c), "%q in %q", c, output)
 			}
 		}
 	}
