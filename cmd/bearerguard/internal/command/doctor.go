@@ -316,7 +316,7 @@ func (d *examiner) reportKeys(ctx context.Context, set *jwks.Set) {
 			count++
 			report.Usable, report.Reason = true, "good for "+strings.Join(fits, ", ")
 		} else {
-			report.Reason = fmt.Sprintf("not used: its alg is %s, and accepted is %s", orAny(info.Algorithm), strings.Join(d.accepted(), ", "))
+			report.Reason = whyNotUsed(ctx, source, set.Keys[i], d.accepted())
 		}
 		if info.ID == "" {
 			unnamed++
@@ -334,13 +334,27 @@ func (d *examiner) reportKeys(ctx context.Context, set *jwks.Set) {
 	case secret:
 		f.Result, f.Hint = warning, "the set gives away a private or symmetric key, which is left out here and must be replaced: whoever has read it can sign tokens for those who do not look"
 	case twice:
-		f.Result, f.Hint = warning, "two keys have the same kid: each costs a further verification, and the issuer had better rename one"
+		f.Result, f.Hint = warning, "several keys have the same kid: each costs a further verification, of many only the first few are tried, and the issuer had better rename them"
 	case unnamed > 0 && len(set.Keys) > 1:
 		f.Result, f.Hint = warning, "a key without kid is found only where it is the only one of its algorithm"
 	case count == 1:
 		f.Result, f.Hint = note, "one key is normal; at a change of keys, the issuer should publish the next one before it signs with it"
 	}
 	d.add(f)
+}
+
+// whyNotUsed tells why no token finds a key.
+func whyNotUsed(ctx context.Context, source jwks.Source, key *jwks.Key, accepted []string) string {
+	for _, alg := range accepted {
+		if !usableFor(ctx, jwks.Static(key), key, alg) {
+			continue
+		}
+		// It would do if it were alone.
+		if tried, err := source.Keys(ctx, alg, key.ID()); err == nil {
+			return fmt.Sprintf("not used: of the keys with its kid, only the first %d are tried", len(tried))
+		}
+	}
+	return fmt.Sprintf("not used: its alg is %s, and accepted is %s", orAny(key.Algorithm()), strings.Join(accepted, ", "))
 }
 
 func orAny(alg string) string {

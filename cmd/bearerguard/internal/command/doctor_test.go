@@ -254,6 +254,19 @@ func TestManyKeysAreCutShort(t *testing.T) {
 	require.Contains(t, r.stdout, "92 more")
 }
 
+func TestOfManyKeysWithOneKidTheFirstAreUsed(t *testing.T) {
+	w := newWorld()
+	var keys []string
+	for i := range 1000 {
+		keys = append(keys, jwk(set{"kid": "key-1", "e": encode([]byte{byte(i/255 + 1), byte(i%255 + 1), 1})}))
+	}
+	w.pages[keySetURL] = page{body: keySet(keys...)}
+	r := start(t.Context(), w, "", append([]string{"doctor", "-json"}, configured...)...)
+	require.Equal(t, 0, r.status)
+	require.Contains(t, r.stdout, `"detail": "4 of 1000 can be used"`)
+	require.Equal(t, 996, strings.Count(r.stdout, `"reason": "not used: of the keys with its kid, only the first 4 are tried"`))
+}
+
 // Over sockets and TLS, with the transport of the library.
 func TestDoctorOnTheNetwork(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
