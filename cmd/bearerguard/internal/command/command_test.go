@@ -93,6 +93,11 @@ func TestUsage(t *testing.T) {
 		{"no audience for tokens", []string{"issuer", "-audience", ""}, "-audience is empty"},
 		{"any origin", []string{"issuer", "-cors-origin", "*"}, "no origin"},
 		{"an origin with a path", []string{"issuer", "-cors-origin", "http://localhost:3000/"}, "no origin"},
+		{"a URL with a fragment", []string{"issuer", "-url", "http://localhost:3000/#x"}, "the slash at the end"},
+		{"a URL with an empty fragment", []string{"issuer", "-url", "http://localhost:3000/#"}, "the slash at the end"},
+		{"a URL with an empty query", []string{"issuer", "-url", "http://localhost:3000/?"}, "the slash at the end"},
+		{"a URL that a shell obeys", []string{"issuer", "-url", "http://$(id):3000/"}, "the slash at the end"},
+		{"a URL with two commands", []string{"issuer", "-url", "http://localhost;id/"}, "the slash at the end"},
 		{"a URL without its slash", []string{"issuer", "-url", "http://localhost:3000"}, "the slash at the end"},
 	}
 	for _, tt := range tests {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,13 +112,18 @@ func (s *server) check() error {
 		}
 	}
 	if s.url != "" {
+		// What does not fit is left out here: credentials, a query, a fragment, and
+		// characters in the host that a shell obeys, which it might be pasted into.
 		u, err := url.Parse(s.url)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.Path != "/" || u.RawQuery != "" || u.User != nil {
+		if err != nil || !hostPattern.MatchString(u.Host) || (u.Scheme != "http" && u.Scheme != "https") || s.url != u.Scheme+"://"+u.Host+"/" {
 			return usage("-url is not an issuer's URL: write it as http://HOST:PORT/, with the slash at the end")
 		}
 	}
 	return nil
 }
+
+// hostPattern is a host that needs no escapes, with a port or without.
+var hostPattern = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?$`)
 
 // serve serves until ctx ends.
 func (s *server) serve(ctx context.Context, p *Program) error {
@@ -216,15 +222,19 @@ func isLoopback(host string) bool {
 }
 
 // onlyFromOrigins lets pages of the origins ask that were named, and no others: of
-// what a page of another origin asks, not even the effect is wanted.
+// what a page of another origin asks, not even the effect is wanted. Where a page
+// only has something loaded, such as an image, the request has no Origin, and
+// Sec-Fetch-Site tells (as it does net/http.CrossOriginProtection); what is no
+// browser sends neither.
 func (s *server) onlyFromOrigins(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		origin := r.Header.Get("Origin")
-		if origin == "" || strings.EqualFold(origin, "http://"+r.Host) {
+		origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
+		fromHere := site == "" || site == "same-origin" || site == "none" // typed into the address bar
+		if fromHere && (origin == "" || strings.EqualFold(origin, "http://"+r.Host)) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		w.Header().Add("Vary", "Origin")
+		w.Header().Add("Vary", "Origin, Sec-Fetch-Site")
 		if !slices.Contains(s.origins, origin) {
 			http.Error(w, "pages of that origin may not ask here; -cors-origin names those that may", http.StatusForbidden)
 			return
@@ -349,7 +359,7 @@ func (s *server) tell(p *Program) error {
 	}
 	g.heading("# A machine's token, by client credentials")
 	g.line("curl -sS %s -d grant_type=client_credentials -d client_id=%s -d client_secret=%s --data-urlencode audience=%s --data-urlencode %s",
-		s.fake.TokenURL(), clientID, s.secret, audience, scopes)
+		quote(s.fake.TokenURL()), clientID, s.secret, audience, scopes)
 	g.heading("# Tokens alone: of user-1; without a scope; expired; for another API; an ID Token")
 	g.line("ACCESS=%s", dev("access-token"))
 	g.line("NOSCOPE=%s", dev("access-token?scope="))
@@ -358,7 +368,7 @@ func (s *server) tell(p *Program) error {
 	g.line("ID=%s", dev("id-token"))
 	g.heading("# What your API answers, and why")
 	g.line(`curl -i -H "Authorization: Bearer $ACCESS" http://localhost:8080/your/route`)
-	g.line(`echo "$ID" | bearerguard explain -issuer %s -audience %s`, s.url, audience)
+	g.line(`echo "$ID" | bearerguard explain -issuer %s -audience %s`, quote(s.url), audience)
 	ending := "Ctrl-C stops it. Each request is a line below."
 	if s.quiet {
 		ending = "Ctrl-C stops it."

@@ -226,7 +226,7 @@ func TestPagesOfOtherOriginsAreRefusedUnlessNamed(t *testing.T) {
 	for _, tt := range tests {
 		for _, method := range []string{http.MethodPost, http.MethodOptions} {
 			response, body := tt.r.ask(t, method, "oauth/token", tt.r.form(), from(tt.origin))
-			require.Equal(t, "Origin", response.Header.Get("Vary"))
+			require.Contains(t, response.Header.Get("Vary"), "Origin")
 			if !tt.allowed {
 				require.Equal(t, 403, response.StatusCode, tt.origin)
 				require.Empty(t, response.Header.Get("Access-Control-Allow-Origin"))
@@ -240,6 +240,39 @@ func TestPagesOfOtherOriginsAreRefusedUnlessNamed(t *testing.T) {
 				require.Equal(t, "Authorization, Content-Type", response.Header.Get("Access-Control-Allow-Headers"))
 			}
 		}
+	}
+}
+
+// What a page only loads, such as an image, has no Origin.
+func TestWhatPagesOfOtherSitesLoadIsRefused(t *testing.T) {
+	const app = "http://localhost:3000"
+	closed, open := runIssuer(t), runIssuer(t, "-cors-origin", app)
+	tests := []struct {
+		r            *running
+		site, origin string
+		status       int
+	}{
+		{closed, "", "", 200},
+		{closed, "none", "", 200},
+		{closed, "same-origin", "", 200},
+		{closed, "same-site", "", 403},
+		{closed, "cross-site", "", 403},
+		{closed, "cross-site", app, 403},
+		{closed, "anything", "", 403},
+		{open, "cross-site", "", 403},
+		{open, "cross-site", app, 200},
+		{open, "same-site", app, 200},
+		{open, "cross-site", "https://evil.example", 403},
+	}
+	for _, tt := range tests {
+		response, _ := tt.r.ask(t, http.MethodGet, ".well-known/jwks.json", "", func(request *http.Request) {
+			for name, value := range map[string]string{"Sec-Fetch-Site": tt.site, "Origin": tt.origin} {
+				if value != "" {
+					request.Header.Set(name, value)
+				}
+			}
+		})
+		require.Equal(t, tt.status, response.StatusCode, "%q %q", tt.site, tt.origin)
 	}
 }
 
