@@ -61,8 +61,15 @@
 //
 // Beside what an authorization server has, GET /dev/access-token and
 // /dev/id-token answer with a token of a user alone, to whoever has the client's
-// secret (curl -u). The query may have sub, aud, scope, client_id, iss, and
-// expires_in in seconds, negative for a token that has expired.
+// secret (curl -u). The query may have
+//
+//	sub, aud, scope, client_id, iss, acr  the claim of that name, a text
+//	expires_in                            seconds from now; negative: it has expired
+//	auth_time                             seconds from now where it is 0 or negative,
+//	                                      such as -60; since 1970 otherwise
+//	claim.NAME                            any claim: JSON where it is JSON, such as
+//	                                      7, true or ["a"], and else a text; "7" in
+//	                                      quotes is the text
 //
 // It listens on this machine only, unless -insecure-listen-anywhere is given, and
 // answers only requests whose Host is this machine (or that of -url), since a web
@@ -89,6 +96,9 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/bearerguard/bearerguard/cmd/bearerguard/internal/command"
@@ -100,6 +110,7 @@ func main() {
 	// and is the system's to obey, whatever hangs.
 	context.AfterFunc(ctx, stop)
 	program := command.Program{
+		Name:             calledAs(os.Args[0]),
 		Args:             os.Args[1:],
 		Stdin:            os.Stdin,
 		Stdout:           os.Stdout,
@@ -111,6 +122,21 @@ func main() {
 	status := program.Run(ctx)
 	stop()
 	os.Exit(status)
+}
+
+// calledAs returns what has called the program, for lines that are to be pasted.
+// go run puts it into the build cache, from where it may vanish.
+func calledAs(path string) string {
+	info, ok := debug.ReadBuildInfo()
+	switch inCache := strings.Contains(filepath.ToSlash(path), "/go-build"); {
+	case inCache && ok && info.Main.Sum != "": // of the module proxy, in no clone
+		return "go run " + info.Path + "@" + info.Main.Version
+	case inCache && ok:
+		return "go run " + info.Path
+	case strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("'\"$`&;|<>()*?!#~", r) }):
+		return "bearerguard" // what a shell would have to be told in quotes
+	}
+	return path
 }
 
 // isTerminal reports whether there is likely a person at the other end.

@@ -58,6 +58,14 @@ func TestTheProgram(t *testing.T) {
 	requireStatus(t, 1, err)
 	requireStatus(t, 2, exec.CommandContext(t.Context(), program).Run())
 
+	for _, called := range [][]string{{program}, {"go", "run", "."}} {
+		wrong := exec.CommandContext(t.Context(), called[0], append(called[1:], "issuer", "-none")...)
+		out, err := wrong.CombinedOutput()
+		require.Error(t, err)
+		name := strings.Replace(strings.Join(called, " "), " .", " github.com/bearerguard/bearerguard/cmd/bearerguard", 1)
+		require.Contains(t, string(out), "("+name+" issuer -h", "lines to paste have what can be called")
+	}
+
 	require.NoError(t, server.Process.Signal(os.Interrupt))
 	require.NoError(t, server.Wait(), "Ctrl-C is how it is meant to end")
 }

@@ -4,6 +4,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -24,7 +25,8 @@ const (
 
 // A Program is one run of the command.
 type Program struct {
-	Args   []string // without the program's name
+	Name   string   // as it is called, for lines to paste; "" means bearerguard
+	Args   []string // without the name
 	Stdin  io.Reader
 	Stdout io.Writer
 	Stderr io.Writer
@@ -38,6 +40,8 @@ type Program struct {
 	// network.
 	Transport http.RoundTripper
 }
+
+func (p *Program) name() string { return cmp.Or(p.Name, "bearerguard") }
 
 // A subcommand is a word that may follow bearerguard.
 type subcommand struct {
@@ -91,7 +95,7 @@ func (p *Program) Run(ctx context.Context) int {
 			fmt.Fprintf(p.Stderr, "bearerguard %s: %s\n", s.name, safe(err.Error(), 2000))
 			var wrong usageError
 			if errors.As(err, &wrong) {
-				fmt.Fprintf(p.Stderr, "(bearerguard %s -h tells of the flags)\n", s.name)
+				fmt.Fprintf(p.Stderr, "(%s %s -h tells of the flags)\n", p.name(), s.name)
 			}
 			return exitFailed
 		}
@@ -100,7 +104,7 @@ func (p *Program) Run(ctx context.Context) int {
 	if looksLikeToken(name) {
 		fmt.Fprintf(p.Stderr, "bearerguard: %s\n", noTokenHere)
 	} else {
-		fmt.Fprint(p.Stderr, "bearerguard: there is no such subcommand\n(bearerguard -h tells of those that there are)\n")
+		fmt.Fprintf(p.Stderr, "bearerguard: there is no such subcommand\n(%s -h tells of those that there are)\n", p.name())
 	}
 	return exitFailed
 }

@@ -154,7 +154,7 @@ func explain(ctx context.Context, p *Program, args []string) (int, error) {
 		err = writeJSON(p.Stdout, x)
 	} else {
 		page := newPage(p)
-		e.print(page, x)
+		e.print(page, p.name(), x)
 		err = page.flush(p.Stdout)
 	}
 	return map[verdict]int{accepted: exitGood, refused: exitBad, undecided: exitFailed}[x.Verdict], err
@@ -439,8 +439,8 @@ func writeLine(w io.Writer, value any) error {
 }
 
 // print writes an explanation for a person: the token, the checks, and last, where
-// the eye is, the verdict.
-func (e *explainer) print(g *page, x explanation) {
+// the eye is, the verdict. The program's name is that by which it is called.
+func (e *explainer) print(g *page, program string, x explanation) {
 	for _, note := range x.Input {
 		g.paragraph("note: ", note)
 	}
@@ -490,7 +490,7 @@ func (e *explainer) print(g *page, x explanation) {
 		g.paragraph("Further: ", strings.Join(more, ", ")+" failed too: see above")
 	}
 	if x.Verdict == undecided {
-		g.paragraph("Next:    ", "bearerguard doctor, with the same -issuer and -audience, looks at the issuer")
+		g.paragraph("Next:    ", program+" doctor, with the same -issuer and -audience, looks at the issuer")
 	}
 }
 

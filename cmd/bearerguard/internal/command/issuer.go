@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -261,9 +263,14 @@ func (s *server) serveToken(make func() fakeissuer.Token) http.HandlerFunc {
 			return
 		}
 		token := make()
-		for name, values := range r.URL.Query() {
-			if err := change(token.Claims, name, values[0]); err != nil {
-				http.Error(w, err.Error(), http.StatusBadRequest)
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			http.Error(w, "the query is malformed: curl -G --data-urlencode NAME=VALUE writes it well", http.StatusBadRequest)
+			return
+		}
+		for _, name := range slices.Sorted(maps.Keys(query)) {
+			if err := change(token.Claims, name, query[name]); err != nil {
+				http.Error(w, safe(name, 60)+": "+err.Error(), http.StatusBadRequest)
 				return
 			}
 		}
@@ -278,15 +285,29 @@ func (s *server) serveToken(make func() fakeissuer.Token) http.HandlerFunc {
 }
 
 // change changes what a token says by a parameter of the query.
-func change(claims map[string]any, name, value string) error {
+func change(claims map[string]any, name string, values []string) error {
+	value := values[0]
+	if len(values) > 1 {
+		return errors.New("it is there more than once; a list is JSON, such as claim.roles=[\"a\",\"b\"]")
+	}
 	switch name {
-	case "sub", "aud", "scope", "client_id", "iss":
+	case "sub", "aud", "scope", "client_id", "iss", "acr":
 		claims[name] = value
+		return nil
+	case "auth_time":
+		seconds, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return errors.New("it is a number of seconds: from now where it is 0 or negative, such as -60, and since 1970 otherwise")
+		}
+		if seconds <= 0 {
+			seconds += time.Now().Unix()
+		}
+		claims[name] = seconds
 		return nil
 	case "expires_in":
 		seconds, err := strconv.ParseInt(value, 10, 32)
 		if err != nil {
-			return errors.New("expires_in is a number of seconds, negative for a token that has expired")
+			return errors.New("it is a number of seconds, negative for a token that has expired")
 		}
 		expiry := time.Now().Add(time.Duration(seconds) * time.Second)
 		claims["exp"] = expiry.Unix()
@@ -295,7 +316,20 @@ func change(claims map[string]any, name, value string) error {
 		}
 		return nil
 	}
-	return errors.New("the query may have sub, aud, scope, client_id, iss and expires_in")
+	if claim, ok := strings.CutPrefix(name, "claim."); ok && claim != "" {
+		claims[claim] = valueOf(value)
+		return nil
+	}
+	return errors.New("there is no such parameter: there are sub, aud, scope, client_id, iss, acr, auth_time and expires_in, and claim.NAME for the claim NAME")
+}
+
+// valueOf returns the value of a claim: JSON where the text is that, and else the
+// text. A text that would be JSON is written as JSON, in quotes.
+func valueOf(text string) any {
+	if json.Valid([]byte(text)) {
+		return json.RawMessage(text)
+	}
+	return text
 }
 
 // A requestLog prints a line for each request.
@@ -360,15 +394,17 @@ func (s *server) tell(p *Program) error {
 	g.heading("# A machine's token, by client credentials")
 	g.line("curl -sS %s -d grant_type=client_credentials -d client_id=%s -d client_secret=%s --data-urlencode audience=%s --data-urlencode %s",
 		quote(s.fake.TokenURL()), clientID, s.secret, audience, scopes)
-	g.heading("# Tokens alone: of user-1; without a scope; expired; for another API; an ID Token")
+	g.heading("# Tokens alone: of user-1; without a scope; expired; for another API; an ID Token;")
+	g.line("%s", g.styled(bold, "# with what else a route asks for: acr, auth_time (seconds from now), and any claim"))
 	g.line("ACCESS=%s", dev("access-token"))
 	g.line("NOSCOPE=%s", dev("access-token?scope="))
 	g.line("EXPIRED=%s", dev("access-token?expires_in=-3600"))
 	g.line("OTHER=%s", dev("access-token?aud=another"))
 	g.line("ID=%s", dev("id-token"))
+	g.line("STEPUP=%s", dev("access-token?acr=mfa&auth_time=-60&claim.org_id=acme"))
 	g.heading("# What your API answers, and why")
 	g.line(`curl -i -H "Authorization: Bearer $ACCESS" http://localhost:8080/your/route`)
-	g.line(`echo "$ID" | bearerguard explain -issuer %s -audience %s`, quote(s.url), audience)
+	g.line(`echo "$ID" | %s explain -issuer %s -audience %s`, p.name(), quote(s.url), audience)
 	ending := "Ctrl-C stops it. Each request is a line below."
 	if s.quiet {
 		ending = "Ctrl-C stops it."

@@ -133,6 +133,21 @@ func TestTheIssuersTokensAreGood(t *testing.T) {
 		{"dev/access-token?expires_in=9000", 0, "another 2 h"},
 		{"dev/access-token?aud=another", 1, `for another audience: "another"`},
 		{"dev/access-token?iss=https://evil.example/", 1, `"https://evil.example/"`},
+		{"dev/access-token?acr=mfa", 0, `acr        "mfa"`},
+		{"dev/access-token?auth_time=-60", 0, ", 1 min"},
+		{"dev/access-token?auth_time=0", 0, "claim   auth_time"},
+		{"dev/access-token?auth_time=86400", 0, "86400  1970-01-02T00:00:00Z"},
+		{"dev/access-token?claim.org_id=acme", 0, `org_id     "acme"`},
+		{"dev/access-token?claim.level=7", 0, "level      7\n"},
+		{"dev/access-token?claim.big=12345678901234567890", 0, "12345678901234567890\n"},
+		{"dev/access-token?claim.level=%227%22", 0, `level      "7"`},
+		{"dev/access-token?claim.admin=true", 0, "admin      true\n"},
+		{"dev/access-token?claim.zoneinfo=truely", 0, `"truely"`},
+		{"dev/access-token?claim.a.b=", 0, `a.b        ""`},
+		{"dev/access-token?claim.realm_access=%7B%22roles%22:%5B%22nurse%22%5D%7D", 0, `{"roles":["nurse"]}`},
+		{"dev/access-token?claim.jti=[1", 0, `"[1"`},
+		{"dev/access-token?claim.exp=1", 1, "1970-01-01T00:00:01Z"},
+		{"dev/id-token?acr=mfa", 1, `acr             "mfa"`},
 		{"dev/id-token", 1, "ID Token"},
 	}
 	for _, tt := range tests {
@@ -144,10 +159,18 @@ func TestTheIssuersTokensAreGood(t *testing.T) {
 		require.Equal(t, tt.status, explained.status, explained.stdout)
 		require.Contains(t, explained.stdout, tt.want, tt.path)
 	}
-	for path, want := range map[string]int{"dev/access-token?role=admin": 400, "dev/access-token?expires_in=1h": 400, "dev/nothing": 404} {
-		response, _ := r.ask(t, http.MethodGet, path, "", withSecret)
-		require.Equal(t, want, response.StatusCode, path)
+	for query, culprit := range map[string]string{
+		"role=admin": "role", "expires_in=1h": "expires_in", "auth_time=yesterday": "auth_time", "auth_time=": "auth_time",
+		"sub=a&sub=b": "sub", "claim.=a": "claim.", "claim=a": "claim", "scope=a&x%1b%5b2J=1": `x\u001b[2J`,
+	} {
+		response, body := r.ask(t, http.MethodGet, "dev/access-token?"+query, "", withSecret)
+		require.Equal(t, 400, response.StatusCode, query)
+		require.True(t, strings.HasPrefix(body, culprit+": "), body)
 	}
+	response, _ = r.ask(t, http.MethodGet, "dev/access-token?sub=%zz", "", withSecret)
+	require.Equal(t, 400, response.StatusCode)
+	response, _ = r.ask(t, http.MethodGet, "dev/nothing", "", withSecret)
+	require.Equal(t, 404, response.StatusCode)
 	require.Equal(t, 0, r.stop())
 	require.Contains(t, r.log.String(), "POST /oauth/token 200\n")
 	require.NotContains(t, r.log.String(), "expires_in", "queries are not for the log")
@@ -333,6 +356,22 @@ var (
 	portPattern   = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 	secretPattern = regexp.MustCompile(`\b[A-Z2-7]{26}\b`)
 )
+
+func TestTheLinesToPasteHaveTheNameOfTheProgram(t *testing.T) {
+	var stdout, stderr buffer
+	p := command.Program{Name: "go run ./x", Stdout: &stdout, Stderr: &stderr, Getenv: func(string) string { return "" }}
+	p.Args = []string{"issuer", "-none"}
+	require.Equal(t, 2, p.Run(t.Context()))
+	require.Contains(t, stderr.String(), "(go run ./x issuer -h tells of the flags)")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	p.Args = []string{"issuer", "-addr", "127.0.0.1:0"}
+	ended := make(chan int, 1)
+	go func() { ended <- p.Run(ctx) }()
+	require.Eventually(t, func() bool { return strings.Contains(stdout.String(), `echo "$ID" | go run ./x explain -issuer `) }, 10*time.Second, 10*time.Millisecond)
+	cancel()
+	<-ended
+}
 
 func TestWhatTheIssuerTells(t *testing.T) {
 	for name, args := range map[string][]string{
