@@ -2,6 +2,7 @@ package claims
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -110,7 +111,23 @@ func (i *inspection) isGood() bool       { return !i.failed }
 // What steps tell of a token that has passed.
 
 func (i *inspection) tellForm() string {
-	return fmt.Sprintf("a JWS in compact form, %d bytes, typ %s", len(i.token), orNone(i.form.Type))
+	return fmt.Sprintf("a JWS in compact form, %d bytes, typ %s", len(i.token), orNone(i.writtenType()))
+}
+
+// writtenType returns typ as the header has it, and not as it is compared: whoever
+// looks for what is told must find it.
+func (i *inspection) writtenType() string {
+	encoded, _, _ := strings.Cut(i.token, ".")
+	text, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		return ""
+	}
+	header, err := strictjson.ParseObject(string(text))
+	if err != nil {
+		return ""
+	}
+	typ, _ := header.OptionalText("typ")
+	return typ
 }
 
 func (i *inspection) tellIssuer() string {

@@ -204,7 +204,7 @@ func (i *inspection) checkProfile(context.Context) error {
 		return nil
 	}
 	if i.form.Type != declaredType {
-		return fmt.Errorf("%w: its typ is %s, and RFC 9068 wants at+jwt", ErrTokenType, orNone(i.form.Type))
+		return fmt.Errorf("%w: its typ is %s, and RFC 9068 wants at+jwt", ErrTokenType, orNone(i.writtenType()))
 	}
 	for _, name := range [...]string{"sub", "client_id", "jti"} {
 		value, _ := i.payload.Lookup(name)

@@ -10,9 +10,8 @@
 //
 //	bearerguard explain -issuer https://my-domain.auth0.com/ -audience https://example.com/health-api -scope read:patients <token.txt
 //
-// runs every check, in order, and says of each whether it passed, failed or was
-// not reached, and what it found; then what the API answers, and what the mistake
-// most likely is:
+// runs every check, in order, and says of each how it went and what it found; then
+// what the API answers, and what the mistake most likely is:
 //
 //	time       FAILED       the token has expired: 3 h 12 min ago, at 2026-11-22T12:40:01Z; this
 //	                        machine's clock is 2 s behind the issuer's
@@ -41,14 +40,25 @@
 // asks the issuer what an API would ask it, without a token: discovery, whether
 // the issuer is called exactly so, the key set and how fast it came, each key and
 // what it is good for or why it is left out, TLS, redirects, caches, this machine's
-// clock against the issuer's Date, and an audience that looks like a mistake. Of
-// each it says:
+// clock against the issuer's Date, and an audience that looks like a mistake.
+//
+// # What is said of a check, and of all
+//
+// Of a check, explain and doctor say
 //
 //	ok           all is well
 //	note         worth knowing
 //	warning      odd, and most often a mistake
-//	FAILED       no API with this configuration works
+//	FAILED       for this the token is refused; no API with this configuration works
 //	not reached  because of what failed before
+//
+// and of all together, at the end,
+//
+//	ACCEPTED   the API lets the token in
+//	REFUSED    it does not, and Why tells what the first check says that failed
+//	UNDECIDED  the token cannot be checked now
+//	OK         an API with this configuration can check tokens
+//	NOT OK     it cannot
 //
 // # A fake issuer
 //
@@ -78,7 +88,10 @@
 //
 // # For scripts
 //
-// With -json, each subcommand prints JSON: the same facts, and never the token.
+// With -json, each subcommand prints JSON: the same facts, and never the token. In
+// that of explain and doctor, result is the word for all, and result in each of
+// checks is that of the check, both as above in small letters; reason and hint are
+// what Why and Likely tell.
 //
 // The exit status is
 //

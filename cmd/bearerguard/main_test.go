@@ -49,7 +49,7 @@ func TestTheProgram(t *testing.T) {
 	explain.Stdin = response.Body
 	out, err = explain.Output()
 	require.NoError(t, err, "%s", out)
-	require.Contains(t, string(out), "GOOD")
+	require.Contains(t, string(out), "ACCEPTED")
 	require.NotContains(t, string(out), "\x1b", "a pipe is no terminal")
 
 	explain = exec.CommandContext(t.Context(), program, "explain", "-issuer", at.Issuer, "-audience", at.Audience)

@@ -32,28 +32,11 @@ exit status: 0 no check failed (there may be warnings), 1 one did, 2 called wron
 `,
 }
 
-// A result is how a check of doctor went.
-type result string
-
-const (
-	ok         result = "ok"
-	note       result = "note"    // worth knowing
-	warning    result = "warning" // odd, and most often a mistake
-	failed     result = "failed"  // no API with this configuration works
-	notReached result = "not reached"
-)
-
-// A finding is one line of doctor's table.
-type finding struct {
-	Name   string `json:"name"`
-	Result result `json:"result"`
-	Detail string `json:"detail,omitempty"`
-	Hint   string `json:"hint,omitempty"`
-}
-
 // A diagnosis is what doctor prints, as JSON as it stands.
 type diagnosis struct {
-	Healthy  bool        `json:"healthy"`
+	Result   verdict     `json:"result"`
+	Reason   string      `json:"reason,omitempty"` // of the first check that failed
+	Hint     string      `json:"hint,omitempty"`
 	Issuer   string      `json:"issuer"`
 	Audience string      `json:"audience"`
 	Checks   []finding   `json:"checks"`
@@ -141,7 +124,7 @@ func doctor(ctx context.Context, p *Program, args []string) (int, error) {
 		diagnosis.print(page)
 		err = page.flush(p.Stdout)
 	}
-	if !diagnosis.Healthy {
+	if diagnosis.Result == bad {
 		return exitBad, err
 	}
 	return exitGood, err
@@ -167,10 +150,14 @@ func (d *examiner) examine(ctx context.Context) diagnosis {
 		d.notReached(checkDiscovery, checkIssuer, checkKeySet, checkKeys, checkTLS, checkRedirects, checkCaching, checkClock)
 	}
 	x := diagnosis{
+		Result: good,
 		Issuer: d.issuer, Audience: d.audience, Checks: d.findings, Keys: d.keys,
 		Clock: newClockFact(d.watch.seen()),
 	}
-	x.Healthy = !slices.ContainsFunc(x.Checks, func(f finding) bool { return f.Result == failed })
+	if len(named(failed, x.Checks)) > 0 {
+		x.Result = bad
+		x.Reason, x.Hint = firstFailure(x.Checks)
+	}
 	for _, e := range d.watch.seen() {
 		x.Requests = append(x.Requests, request{URL: e.url, Status: e.status, Millis: float64(e.took.Microseconds()/100) / 10})
 	}
@@ -221,7 +208,7 @@ func (d *examiner) discover(ctx context.Context) (keySet string, found bool) {
 		return "", false
 	case err != nil:
 		d.failure = err
-		d.add(finding{Name: checkDiscovery, Result: failed, Detail: told(err), Hint: likely(err, d.issuer)})
+		d.add(finding{Name: checkDiscovery, Result: failed, Detail: toldOf(err, seen), Hint: likely(err, d.issuer)})
 		d.notReached(checkIssuer)
 		return "", false
 	case metadata.JWKSURL == "":
@@ -247,12 +234,32 @@ func tell(exchanges []exchange) string {
 	return fmt.Sprintf("%s: %d in %s", e.url, e.status, plain.Duration(e.took))
 }
 
+// toldOf tells of a fetch that failed in these exchanges. Of a page that says 404,
+// the text is left out: it tells a person who has lost the way, and nobody else.
+func toldOf(err error, exchanges []exchange) string {
+	status, answered := errors.AsType[*fetch.StatusError](err)
+	if !answered {
+		return told(err)
+	}
+	var all []string
+	for _, e := range exchanges {
+		if e.status == http.StatusNotFound {
+			all = append(all, fmt.Sprintf("GET %s: answered 404 Not Found", e.url))
+		}
+	}
+	if status.StatusCode != http.StatusNotFound {
+		all = append(all, status.Error())
+	}
+	return strings.Join(all, "; ")
+}
+
 // keySet fetches the key set and looks at each key, as a [jwks.Remote] does.
 func (d *examiner) keySet(ctx context.Context, url string) {
 	document, err := fetch.Get(ctx, d.client, url, maxDocument, fetch.Validators{})
 	if err != nil {
 		d.failure = err
-		d.add(finding{Name: checkKeySet, Result: failed, Detail: told(err), Hint: likely(err, d.issuer)})
+		seen := d.watch.seen()
+		d.add(finding{Name: checkKeySet, Result: failed, Detail: toldOf(err, seen[max(0, len(seen)-1):]), Hint: likely(err, d.issuer)})
 		d.notReached(checkKeys)
 		return
 	}
@@ -337,8 +344,6 @@ func (d *examiner) reportKeys(ctx context.Context, set *jwks.Set) {
 		f.Result, f.Hint = warning, "several keys have the same kid: each costs a further verification, of many only the first few are tried, and the issuer had better rename them"
 	case unnamed > 0 && len(set.Keys) > 1:
 		f.Result, f.Hint = warning, "a key without kid is found only where it is the only one of its algorithm"
-	case count == 1:
-		f.Result, f.Hint = note, "one key is normal; at a change of keys, the issuer should publish the next one before it signs with it"
 	}
 	d.add(f)
 }
@@ -482,23 +487,7 @@ func (x diagnosis) print(g *page) {
 		{cells: []string{"issuer", x.Issuer}},
 		{cells: []string{"audience", x.Audience}},
 	})
-	g.heading("CHECKS")
-	names := map[result][]string{}
-	var rows []row
-	for _, f := range x.Checks {
-		names[f.Result] = append(names[f.Result], f.Name)
-		r := row{cells: []string{f.Name, string(f.Result), f.Detail}, style: map[result]style{
-			ok: green, note: plainStyle, warning: yellow, failed: red, notReached: dim,
-		}[f.Result]}
-		if f.Result == failed {
-			r.cells[1] = "FAILED"
-		}
-		if f.Hint != "" {
-			r.below = []string{"→ " + f.Hint}
-		}
-		rows = append(rows, r)
-	}
-	g.table(rows)
+	g.checks(x.Checks)
 	if len(x.Keys) > 0 {
 		g.heading("KEYS")
 		rows := []row{{cells: []string{"kid", "alg", "bits", "use"}}}
@@ -519,14 +508,14 @@ func (x diagnosis) print(g *page) {
 		}
 		g.table(rows)
 	}
-	g.line("")
+	warnings := named(warning, x.Checks)
 	switch {
-	case len(names[failed]) > 0:
-		g.line("%s", g.styled(red, fmt.Sprintf("ILL: %s failed.", strings.Join(names[failed], ", "))))
-	case len(names[warning]) > 0:
-		g.line("%s", g.styled(yellow, fmt.Sprintf("WORKS, with something to look at: %s.", strings.Join(names[warning], ", "))))
+	case x.Result == bad:
+		g.verdict(red, bad, ": "+strings.Join(named(failed, x.Checks), ", "), x.Reason, x.Hint)
+	case len(warnings) > 0:
+		g.verdict(yellow, good, ", with something to look at: "+strings.Join(warnings, ", "), "", "")
 	default:
-		g.line("%s", g.styled(green, "WELL: an API with this configuration can check tokens."))
+		g.verdict(green, good, ": an API with this configuration can check tokens.", "", "")
 	}
 }
 

@@ -44,9 +44,9 @@ func refusedBy(err error) func(*world) {
 var visits = []visit{
 	{name: "good", world: func(w *world) {
 		w.pages[keySetURL] = page{body: keySet(jwk(set{"kid": "key-1"}), jwk(set{"kid": "key-2"})), header: map[string]string{"Cache-Control": "public, max-age=300"}}
-	}, status: 0, wants: []string{"WELL", "200 in 1 ms", "TLS 1.3", "the certificate is good for another 90 days", "2 of 2 can be used"}},
-	{name: "one-key", status: 0, wants: []string{"WELL", "one key is normal"}},
-	{name: "issuer-without-slash", args: at("https://issuer.example", audience), status: 1, wants: []string{"ILL: issuer failed", "add the slash at the end"}},
+	}, status: 0, wants: []string{"OK: an API", "200 in 1 ms", "TLS 1.3", "the certificate is good for another 90 days", "2 of 2 can be used"}},
+	{name: "one-key", status: 0, wants: []string{"OK: an API", "keys ok 1 of 1 can be used"}},
+	{name: "issuer-without-slash", args: at("https://issuer.example", audience), status: 1, wants: []string{"NOT OK: issuer Why: ", "Likely: Config.Issuer must be", "add the slash at the end"}},
 	{name: "issuer-of-somebody-else", status: 1, world: func(w *world) { w.pages[metadataURL] = page{body: metadata("https://evil.example/", keySetURL)} },
 		wants: []string{`it says "https://evil.example/"`}},
 	{name: "entra-common", args: at("https://login.microsoftonline.com/common/v2.0", "11111111-2222-3333-4444-555555555555"), status: 1,
@@ -69,7 +69,7 @@ var visits = []visit{
 			`{"kty":"EC","kid":"curve","crv":"secp256k1","x":"AA","y":"AA"}`,
 			`7`,
 		)}
-	}, wants: []string{"2 of 9 can be used", "must be replaced", "WORKS", `its use is "enc", not sig`, "private member", "not used: its alg is PS256", `its curve "secp256k1" is not known here`}},
+	}, wants: []string{"2 of 9 can be used", "must be replaced", "OK, with something to look at: ", `its use is "enc", not sig`, "private member", "not used: its alg is PS256", `its curve "secp256k1" is not known here`}},
 	{name: "keys-without-names", status: 0, world: func(w *world) {
 		w.pages[keySetURL] = page{body: keySet(jwk(set{"kid": "key-1"}), jwk(nil))}
 	}, wants: []string{"a key without kid"}},
@@ -86,18 +86,18 @@ var visits = []visit{
 	{name: "key-set-is-a-page", status: 1, world: func(w *world) {
 		w.pages[keySetURL] = page{body: "<!DOCTYPE html>", header: map[string]string{"Content-Type": "text/html"}}
 	}, wants: []string{"is this the address of a web page?"}},
-	{name: "key-set-missing", status: 1, world: func(w *world) { delete(w.pages, keySetURL) }, wants: []string{"key set FAILED", "404"}},
+	{name: "key-set-missing", status: 1, world: func(w *world) { delete(w.pages, keySetURL) }, wants: []string{"key set FAILED GET https://issuer.example/keys: answered 404 Not Found →"}},
 	{name: "no-jwks-uri", status: 1, world: func(w *world) { w.pages[metadataURL] = page{body: `{"issuer":"https://issuer.example/"}`} }, wants: []string{"no jwks_uri"}},
 	{name: "rfc8414", status: 0, world: func(w *world) {
 		w.pages[oauthURL] = w.pages[metadataURL]
 		delete(w.pages, metadataURL)
 	}, wants: []string{"the address of RFC 8414"}},
-	{name: "no-discovery", status: 1, world: func(w *world) { delete(w.pages, metadataURL) }, wants: []string{"there is nothing at that address", "-jwks-url"}},
+	{name: "no-discovery", status: 1, world: func(w *world) { delete(w.pages, metadataURL) }, wants: []string{"answered 404 Not Found; GET https://issuer.example/.well-known/oauth-authorization-server: answered 404 Not Found →", "there is nothing at that address", "-jwks-url"}},
 	{name: "jwks-url", args: at(issuer, audience, "-jwks-url", keySetURL), status: 0, world: func(w *world) { delete(w.pages, metadataURL) },
 		wants: []string{"not asked, since -jwks-url says"}},
 	{name: "unreachable", status: 1, world: refusedBy(syscall.ECONNREFUSED), wants: []string{"nothing listens there"}},
 	{name: "no-such-host", status: 1, world: refusedBy(&net.DNSError{Err: "no such host", Name: "issuer.example", IsNotFound: true}), wants: []string{"typing mistake"}},
-	{name: "unknown-authority", status: 1, world: refusedBy(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), wants: []string{"SSL_CERT_FILE", "ILL: discovery, TLS failed"}},
+	{name: "unknown-authority", status: 1, world: refusedBy(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), wants: []string{"SSL_CERT_FILE", "NOT OK: discovery, TLS"}},
 	{name: "certificate-of-another-host", status: 1, world: refusedBy(&tls.CertificateVerificationError{Err: x509.HostnameError{Host: "issuer.example", Certificate: &x509.Certificate{}}}), wants: []string{"is for another host"}},
 	{name: "certificate-expired", status: 1, world: refusedBy(&tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired, Detail: "yesterday"}}), wants: []string{"the issuer must renew it"}},
 	{name: "certificate-expires-soon", status: 0, world: func(w *world) { w.tls = goodFor(50 * time.Hour) }, wants: []string{"2 days", "see that it is renewed"}},
@@ -148,7 +148,7 @@ var visits = []visit{
 	}, wants: []string{"http is allowed", "none: this is http"}},
 	{name: "password", args: at("https://ada:secret@issuer.example/", audience), status: 1, wants: []string{"has credentials in it"}},
 	{name: "well-known-address", args: at(metadataURL, audience), status: 1, wants: []string{"take off /.well-known/"}},
-	{name: "audience-of-a-client", args: at(issuer, "aBcDeFgHiJkLmNoPqRsTuVwXyZ012345"), status: 0, wants: []string{"WORKS", "the ID of a client of Auth0"}},
+	{name: "audience-of-a-client", args: at(issuer, "aBcDeFgHiJkLmNoPqRsTuVwXyZ012345"), status: 0, wants: []string{"OK, with something to look at: ", "the ID of a client of Auth0"}},
 	{name: "hostile-text", status: 1, world: func(w *world) {
 		w.pages[metadataURL] = page{status: 500, body: strings.Repeat(hostile, 1000), header: map[string]string{"Content-Type": hostile, "Cache-Control": strings.Repeat(hostile, 100)}}
 	}},
@@ -199,11 +199,13 @@ func TestDoctorAsJSON(t *testing.T) {
 			require.Equal(t, v.status, r.status)
 			require.Equal(t, r.stdout, v.play(t, "-json").stdout)
 			var x struct {
-				Healthy bool
-				Checks  []struct{ Name, Result string }
+				Result, Reason string
+				Checks         []struct{ Name, Result string }
 			}
 			require.NoError(t, json.Unmarshal([]byte(r.stdout), &x))
-			require.Equal(t, v.status == 0, x.Healthy)
+			require.Equal(t, map[int]string{0: "ok", 1: "not ok"}[v.status], x.Result)
+			require.Equal(t, v.status == 0, x.Reason == "")
+			require.Contains(t, v.play(t).stdout, "\n"+strings.ToUpper(x.Result), "the text has the same word")
 			var names []string
 			for _, c := range x.Checks {
 				names = append(names, c.Name)

@@ -45,7 +45,7 @@ exit status: 0 the API lets the token in, 1 it does not, 2 nothing can be said
 // An explanation is what explain prints, as JSON as it stands. It never has the
 // token nor its signature.
 type explanation struct {
-	Verdict  verdict         `json:"verdict"`
+	Result   verdict         `json:"result"`
 	Answer   *answer         `json:"answer,omitempty"`
 	Reason   string          `json:"reason,omitempty"`
 	Hint     string          `json:"hint,omitempty"`
@@ -54,32 +54,17 @@ type explanation struct {
 	Scope    string          `json:"scope,omitempty"` // what was asked for
 	Input    []string        `json:"input,omitempty"` // what was taken off
 	Clock    *clockFact      `json:"clock,omitempty"`
-	Checks   []checked       `json:"checks"`
+	Checks   []finding       `json:"checks"`
 	Keys     []keyFact       `json:"keys,omitempty"`
 	Header   json.RawMessage `json:"header,omitempty"`
 	Claims   json.RawMessage `json:"claims,omitempty"`
 }
-
-type verdict string
-
-const (
-	accepted  verdict = "accepted"
-	refused   verdict = "refused"
-	undecided verdict = "undecided"
-)
 
 // An answer is what the API sends for a token that it does not let in.
 type answer struct {
 	Status    int    `json:"status"`
 	Code      string `json:"error"`
 	Challenge string `json:"www_authenticate,omitempty"`
-}
-
-type checked struct {
-	Name    string         `json:"name"`
-	Outcome claims.Outcome `json:"outcome"`
-	Detail  string         `json:"detail,omitempty"`
-	Hint    string         `json:"hint,omitempty"`
 }
 
 type clockFact struct {
@@ -157,7 +142,7 @@ func explain(ctx context.Context, p *Program, args []string) (int, error) {
 		e.print(page, p.name(), x)
 		err = page.flush(p.Stdout)
 	}
-	return map[verdict]int{accepted: exitGood, refused: exitBad, undecided: exitFailed}[x.Verdict], err
+	return map[verdict]int{accepted: exitGood, refused: exitBad, undecided: exitFailed}[x.Result], err
 }
 
 // validator returns the validator of an API with this configuration.
@@ -241,16 +226,16 @@ func (e *explainer) explain(ctx context.Context, validator *claims.Validator, re
 	}
 	refusal, challenge := decide(ctx, report, requirement, token)
 	if refusal == nil {
-		x.Verdict = accepted
+		x.Result = accepted
 	} else {
-		x.Verdict = refused
+		x.Result = refused
 		x.Answer = &answer{Status: refusal.Status, Code: refusal.Code, Challenge: challenge}
-		x.Reason, x.Hint = x.firstFailure()
+		x.Reason, x.Hint = firstFailure(x.Checks)
 		switch refusal.Code {
 		case middleware.CodeUnavailable:
-			x.Verdict = undecided
+			x.Result = undecided
 		case middleware.CodeInvalidRequest: // the validator of an API would not even see the token
-			x.Reason, x.Hint = told(refusal.Err), "white space, or another character that no token has, is within it: give one token, all of it and nothing else"
+			x.Reason, x.Hint = told(refusal.Err), "white space, or another character that no token has, is within it: give one token, all of it and nothing else; or this is no token at all"
 		}
 	}
 	if !e.noClaims {
@@ -259,20 +244,13 @@ func (e *explainer) explain(ctx context.Context, validator *claims.Validator, re
 	return x
 }
 
-// firstFailure returns what the first check says that failed.
-func (x explanation) firstFailure() (reason, hint string) {
-	for _, c := range x.Checks {
-		if c.Outcome == claims.Failed {
-			return c.Detail, c.Hint
-		}
-	}
-	return "", ""
-}
+// resultOf has this program's words for those of the library.
+var resultOf = map[claims.Outcome]result{claims.Passed: ok, claims.Failed: failed, claims.NotReached: notReached}
 
 // describe adds to a check of the library what this program knows besides: the
 // clocks, and which keys there are.
-func (e *explainer) describe(c claims.Check, report claims.Report, x explanation) checked {
-	shown := checked{Name: c.Name, Outcome: c.Outcome, Detail: c.Detail, Hint: c.Hint}
+func (e *explainer) describe(c claims.Check, report claims.Report, x explanation) finding {
+	shown := finding{Name: c.Name, Result: resultOf[c.Outcome], Detail: c.Detail, Hint: c.Hint}
 	switch {
 	case c.Name == "time" && c.Outcome != claims.NotReached && x.Clock != nil:
 		shown.Detail += "; " + x.Clock.skew.String()
@@ -281,6 +259,8 @@ func (e *explainer) describe(c claims.Check, report claims.Report, x explanation
 		}
 	case c.Name == "time" && c.Outcome == claims.Failed && e.keysFile != "":
 		shown.Detail += "; the clocks cannot be compared, since -jwks asks nobody"
+	case errors.Is(c.Err, claims.ErrOpaque):
+		shown.Hint += "; or this is no token at all"
 	case errors.Is(c.Err, claims.ErrUnavailable):
 		if errors.Is(c.Err, context.DeadlineExceeded) {
 			shown.Detail += fmt.Sprintf("; no answer came within %s (-timeout)", plain.Duration(e.timeout))
@@ -372,10 +352,10 @@ func (w headerOnly) Write(b []byte) (int, error) { return len(b), nil }
 
 // scopeCheck asks the requirement about what the token says, also where the token
 // is refused for something else.
-func scopeCheck(requirement middleware.Requirement, report claims.Report) checked {
+func scopeCheck(requirement middleware.Requirement, report claims.Report) finding {
 	c := report.UnverifiedClaims
 	if c == nil {
-		return checked{Name: "scope", Outcome: claims.NotReached}
+		return finding{Name: "scope", Result: notReached}
 	}
 	have := "no scope at all"
 	if c.Scope.Len() > 0 {
@@ -383,13 +363,13 @@ func scopeCheck(requirement middleware.Requirement, report claims.Report) checke
 	}
 	err := requirement.Check(nil, c)
 	if err == nil {
-		return checked{Name: "scope", Outcome: claims.Passed, Detail: "it has what the route needs: " + have}
+		return finding{Name: "scope", Result: ok, Detail: "it has what the route needs: " + have}
 	}
 	if refusal, ok := errors.AsType[*middleware.Error](err); ok {
 		err = refusal.Err
 	}
-	return checked{
-		Name: "scope", Outcome: claims.Failed,
+	return finding{
+		Name: "scope", Result: failed,
 		Detail: fmt.Sprintf("%s; the token has %s", told(err), have),
 		Hint:   "the client must ask for the scope, and the issuer must grant it; or the scopes stand in another claim (Config.ScopeClaims)",
 	}
@@ -452,61 +432,29 @@ func (e *explainer) print(g *page, program string, x explanation) {
 		g.heading(title)
 		g.table(append(members("header", x.Header), members("claim", x.Claims)...))
 	}
-	g.heading("CHECKS")
-	var rows []row
-	for _, c := range x.Checks {
-		r := row{cells: []string{c.Name, string(c.Outcome), c.Detail}, style: map[claims.Outcome]style{
-			claims.Passed: green, claims.Failed: red, claims.NotReached: dim,
-		}[c.Outcome]}
-		if c.Outcome == claims.Failed {
-			r.cells[1] = "FAILED"
-			if c.Hint != "" {
-				r.below = []string{"→ " + c.Hint}
-			}
-		}
-		rows = append(rows, r)
-	}
-	g.table(rows)
-
-	g.line("")
-	switch x.Verdict {
+	g.checks(x.Checks)
+	switch x.Result {
 	case accepted:
-		g.line("%s", g.styled(green, "GOOD: the API lets this token in."))
+		g.verdict(green, x.Result, ": the API lets this token in.", "", "")
 		if x.Scope == "" {
 			g.line("Whether it has the scope of a route was not asked; -scope asks.")
 		}
 	case refused:
-		g.line("%s", g.styled(red, fmt.Sprintf("REFUSED: the API answers %d %s.", x.Answer.Status, x.Answer.Code)))
+		g.verdict(red, x.Result, fmt.Sprintf(": the API answers %d %s.", x.Answer.Status, x.Answer.Code), x.Reason, x.Hint)
 	case undecided:
-		g.line("%s", g.styled(yellow, fmt.Sprintf("UNDECIDED: the API answers %d, since the token cannot be checked now.", x.Answer.Status)))
+		g.verdict(yellow, x.Result, fmt.Sprintf(": the API answers %d, since the token cannot be checked now.", x.Answer.Status), x.Reason, x.Hint)
 	}
-	if x.Reason != "" {
-		g.paragraph("Why:     ", x.Reason)
+	if all := named(failed, x.Checks); len(all) > 1 {
+		g.paragraph("Further: ", strings.Join(all[1:], ", ")+" failed too: see above")
 	}
-	if x.Hint != "" {
-		g.paragraph("Likely:  ", x.Hint)
-	}
-	if more := x.alsoFailed(); len(more) > 0 {
-		g.paragraph("Further: ", strings.Join(more, ", ")+" failed too: see above")
-	}
-	if x.Verdict == undecided {
+	if x.Result == undecided {
 		g.paragraph("Next:    ", program+" doctor, with the same -issuer and -audience, looks at the issuer")
 	}
 }
 
 // signed reports whether the token's signature was found good.
 func (x explanation) signed() bool {
-	return slices.ContainsFunc(x.Checks, func(c checked) bool { return c.Name == "signature" && c.Outcome == claims.Passed })
-}
-
-// alsoFailed returns the names of the checks that failed after the first that did.
-func (x explanation) alsoFailed() (names []string) {
-	for _, c := range x.Checks {
-		if c.Outcome == claims.Failed {
-			names = append(names, c.Name)
-		}
-	}
-	return names[min(len(names), 1):]
+	return slices.ContainsFunc(x.Checks, func(f finding) bool { return f.Name == "signature" && f.Result == ok })
 }
 
 // members returns a table of the members of an object. Those that are moments are

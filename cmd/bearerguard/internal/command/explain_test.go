@@ -35,9 +35,9 @@ func ago(d time.Duration) int64 { return time.Now().Add(-d).Unix() }
 const hostile = "\x1b[31mred\x1b]0;title\x07\u009b2J\u202e\x7f"
 
 var scenes = []scene{
-	{name: "good", token: signed(atHeader, nil), status: 0, wants: []string{"GOOD", "read:patients", "another 1 h"}},
-	{name: "good-with-scope", token: signed(atHeader, nil), args: []string{"-scope", "read:patients"}, status: 0, wants: []string{"GOOD"}},
-	{name: "undeclared-type", token: signed(jwtHeader, nil), status: 0, wants: []string{"GOOD"}},
+	{name: "good", token: signed(atHeader, nil), status: 0, wants: []string{"ACCEPTED", "read:patients", "another 1 h"}},
+	{name: "good-with-scope", token: signed(atHeader, nil), args: []string{"-scope", "read:patients"}, status: 0, wants: []string{"ACCEPTED"}},
+	{name: "undeclared-type", token: signed(jwtHeader, nil), status: 0, wants: []string{"ACCEPTED"}},
 	{name: "scope-missing", token: signed(atHeader, nil), args: []string{"-scope", "read:patients write:patients"}, status: 1,
 		wants: []string{"403 insufficient_scope", "the token lacks a scope: write:patients", `the token has "openid read:patients"`}},
 	{name: "no-scope-at-all", token: signed(atHeader, set{"scope": nil}), args: []string{"-scope", "read:patients"}, status: 1, wants: []string{"no scope at all"}},
@@ -58,13 +58,13 @@ var scenes = []scene{
 		token:  func() string { return sign(atHeader, payload(set{"nbf": ago(-2 * time.Minute)})) },
 		world:  func(w *world) { w.ahead = 3 * time.Minute },
 		status: 1, wants: []string{"in 2 min", "3 min behind", "set the clock of this machine"}},
-	{name: "opaque", token: func() string { return "8xLOxBtZp8KfQh2mYw1vN7sR3tUd5oEa" }, status: 1, wants: []string{"opaque", "the client has asked for no audience"}},
+	{name: "opaque", token: func() string { return "8xLOxBtZp8KfQh2mYw1vN7sR3tUd5oEa" }, status: 1, wants: []string{"opaque", "the client has asked for no audience", "or this is no token at all", "the rest not reached"}},
 	{name: "encrypted", token: func() string {
 		return "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..aW5pdGlhbGl6YXRpb24.Y2lwaGVydGV4dC1vZi1hLXRva2Vu.dGFnLW9mLWEtdG9rZW4"
 	},
 		status: 1, wants: []string{"encrypted", "the client has asked for no audience"}},
 	{name: "id-token", token: signed(jwtHeader, set{"aud": "client-1", "azp": "client-1", "nonce": "n", "client_id": nil, "scope": nil, "email": "ada@example.com"}),
-		status: 1, wants: []string{"ID Token", "send the access token"}},
+		status: 1, wants: []string{"ID Token", "send the access token", `typ "JWT"`}},
 	{name: "issuer-without-slash", token: signed(atHeader, set{"iss": strings.TrimSuffix(issuer, "/")}), status: 1,
 		wants: []string{"lacks the slash at the end", "the slash at the end counts"}},
 	{name: "issuer-of-another-tenant", token: signed(atHeader, set{"iss": "https://staging.example/"}), status: 1, wants: []string{`"https://staging.example/"`}},
@@ -86,7 +86,7 @@ var scenes = []scene{
 	}, status: 1, wants: []string{"anybody may have written it", "signature is wrong"}},
 	{name: "cut-short", token: func() string { token := sign(atHeader, payload(nil)); return token[:len(token)/3] }, status: 1, wants: []string{"copy it again"}},
 	{name: "bound", token: signed(atHeader, set{"cnf": set{"jkt": "x"}}), status: 1, wants: []string{"bound to a key"}},
-	{name: "profile", token: signed(jwtHeader, nil), args: []string{"-profile", "rfc9068"}, status: 1, wants: []string{"RFC 9068"}},
+	{name: "profile", token: signed(jwtHeader, nil), args: []string{"-profile", "rfc9068"}, status: 1, wants: []string{"RFC 9068", `its typ is "JWT"`}},
 	{name: "two-tokens", token: func() string { return sign(atHeader, payload(nil)) + "\n" + sign(atHeader, payload(nil)) }, status: 1,
 		wants: []string{"400 invalid_request", "what follows Bearer is not one token", "give one token"}},
 	{name: "issuer-down", token: signed(atHeader, nil), status: 2,
@@ -97,8 +97,8 @@ var scenes = []scene{
 		wants: []string{"UNDECIDED", "no answer came within 2 s"}},
 	{name: "another-configuration", token: signed(jwtHeader, set{"aud": "old-api", "scope": nil, "permissions": []string{"read:patients"}}), status: 0,
 		args:  []string{"-aliases", "old-api,older-api", "-scope-claims", "permissions", "-scope", "read:patients", "-algorithms", "RS256,ES256", "-leeway", "0"},
-		wants: []string{"GOOD"}},
-	{name: "no-claims", token: signed(atHeader, set{"email": "ada@example.com"}), args: []string{"-no-claims"}, status: 0, wants: []string{"GOOD"}},
+		wants: []string{"ACCEPTED"}},
+	{name: "no-claims", token: signed(atHeader, set{"email": "ada@example.com"}), args: []string{"-no-claims"}, status: 0, wants: []string{"ACCEPTED"}},
 	{name: "hostile-text",
 		token: func() string {
 			return sign(`{"alg":"RS256","kid":"key-1\u001b[2J","typ":"at+jwt","x":"`+"\u009b\u202e"+`"}`,
@@ -173,15 +173,19 @@ func TestExplainAsJSON(t *testing.T) {
 			require.Equal(t, s.status, r.status)
 			require.Equal(t, r.stdout, s.play(t, "-json").stdout)
 			var x struct {
-				Verdict string
-				Answer  struct{ Status int }
-				Checks  []struct{ Name, Outcome, Detail string }
-				Claims  map[string]any
+				Result string
+				Answer struct{ Status int }
+				Checks []struct{ Name, Result, Detail string }
+				Claims map[string]any
 			}
 			require.NoError(t, json.Unmarshal([]byte(r.stdout), &x))
-			require.Equal(t, map[int]string{0: "accepted", 1: "refused", 2: "undecided"}[s.status], x.Verdict)
+			require.Equal(t, map[int]string{0: "accepted", 1: "refused", 2: "undecided"}[s.status], x.Result)
 			require.Equal(t, s.status == 0, x.Answer.Status == 0)
 			require.GreaterOrEqual(t, len(x.Checks), 12)
+			for _, c := range x.Checks {
+				require.Contains(t, []string{"ok", "failed", "not reached"}, c.Result)
+			}
+			require.Contains(t, s.play(t).stdout, "\n"+strings.ToUpper(x.Result)+": ", "the text has the same word")
 			if slices.Contains(s.args, "-no-claims") {
 				require.Nil(t, x.Claims)
 				require.NotContains(t, r.stdout, "ada@example.com")
@@ -225,7 +229,7 @@ func TestExplainOffline(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"good", atHeader, nil, 0, "GOOD"},
+		{"good", atHeader, nil, 0, "ACCEPTED"},
 		{"expired", atHeader, set{"exp": int64(1)}, 1, "-jwks asks nobody"},
 		{"unknown key", `{"alg":"RS256","kid":"key-0"}`, nil, 1, "or the file of -jwks is too old"},
 	}

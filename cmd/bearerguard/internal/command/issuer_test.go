@@ -126,7 +126,7 @@ func TestTheIssuersTokensAreGood(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"dev/access-token", 0, "GOOD"},
+		{"dev/access-token", 0, "ACCEPTED"},
 		{"dev/access-token?sub=ada&client_id=app", 0, `"ada"`},
 		{"dev/access-token?scope=", 1, "no scope at all"},
 		{"dev/access-token?expires_in=-3600", 1, "1 h ago"},
