@@ -4,7 +4,8 @@
 //
 // It starts a fake authorization server and a small API on loopback ports, sends
 // real HTTP requests to the API and prints how each was answered and why. Then
-// it prints curl lines to try, and serves until Ctrl-C.
+// it prints curl lines to try, and serves until Ctrl-C. The tokens for them are in
+// files of this user, which go with the program.
 //
 // With -once it ends after the table, with status 1 if a row is not what it
 // should be. With -issuer and -audience it guards the API for a real tenant:
@@ -128,7 +129,14 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if o.once {
 		return nil
 	}
-	s.invite(stdout)
+	directory, err := os.MkdirTemp("", "quickstart-") // this user's alone
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(directory)
+	if err := s.invite(stdout, directory); err != nil {
+		return err
+	}
 	s.log.follow(stdout)
 
 	select {

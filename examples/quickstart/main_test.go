@@ -5,7 +5,10 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -22,8 +25,8 @@ func TestOnce(t *testing.T) {
 		`access token with read:patients +200 +- +-`,
 		`a machine's token \(client credentials\) +200 +- +-`,
 		`access token without the scope +403 +insufficient_scope +the token lacks a scope: read:patients`,
-		`the user's ID Token \(aud is the client\) +401 +invalid_token +the token is an ID Token`,
-		`ID Token whose aud contains the API +401 +invalid_token +the token is an ID Token`,
+		`the user's ID Token \(aud is the client\) +401 +invalid_token +the token is an ID Token: it has nonce$`,
+		`ID Token whose aud contains the API +401 +invalid_token +the token is an ID Token: it has nonce$`,
 		`expired access token +401 +invalid_token +the token has expired`,
 		`another API's access token +401 +invalid_token +the token is for another audience`,
 		`access token with a tampered payload +401 +invalid_token +the token's signature is wrong`,
@@ -33,6 +36,8 @@ func TestOnce(t *testing.T) {
 		`forged: HS256 with the public key as secret +401 +invalid_token +the token's algorithm is not accepted`,
 		`an opaque token +401 +invalid_token +the token is opaque`,
 		`no token +401 +without error +no access token: there is no Authorization header`,
+		`CHALLENGE is only the error code of WWW-Authenticate\. Here is a 403 in full`,
+		`REASON IN THE LOG is cut\. Here is the line of an ID Token in full`,
 		`    Www-Authenticate: Bearer realm="api", error="insufficient_scope", .*scope="read:patients"`,
 		`    \{"time":.*"status":401,"reason":"claims: the token is an ID Token, not an access token: it has nonce",.*\}`,
 		`All 14 requests were answered as they should be\.`,
@@ -89,13 +94,23 @@ func TestServesUntilInterrupted(t *testing.T) {
 	const serving = "# 401\n\n"
 	require.Eventually(t, func() bool { return strings.HasSuffix(out.String(), serving) }, time.Minute, 10*time.Millisecond)
 
-	token := regexp.MustCompile(`(?m)^ACCESS=(\S+)$`).FindStringSubmatch(out.String())
+	for line := range strings.Lines(out.String()[strings.Index(out.String(), "Try it yourself"):]) {
+		require.Less(t, len(line), 160, line)
+	}
+	file := regexp.MustCompile(`(?m)^ACCESS=\$\(cat '(.+)'\)$`).FindStringSubmatch(out.String())
+	require.NotNil(t, file)
+	directory, err := os.Stat(filepath.Dir(file[1]))
+	require.NoError(t, err)
+	if runtime.GOOS != "windows" {
+		require.Equal(t, os.FileMode(0o700), directory.Mode().Perm())
+	}
+	token, err := os.ReadFile(file[1])
+	require.NoError(t, err)
 	line := regexp.MustCompile(`(?m)^curl -i (\S+) -H "Authorization: Bearer \$ACCESS"  # 200$`).FindStringSubmatch(out.String())
-	require.NotNil(t, token)
 	require.NotNil(t, line)
 	request, err := http.NewRequest("GET", line[1], nil)
 	require.NoError(t, err)
-	request.Header.Set("Authorization", "Bearer "+token[1])
+	request.Header.Set("Authorization", "Bearer "+string(token))
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	response.Body.Close()
@@ -105,6 +120,7 @@ func TestServesUntilInterrupted(t *testing.T) {
 	interrupt()
 	require.NoError(t, <-ended)
 	require.Contains(t, out.String(), "stopping")
+	require.NoDirExists(t, filepath.Dir(file[1]), "the tokens go with the program")
 }
 
 func TestARealTenant(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"text/tabwriter"
@@ -76,8 +78,8 @@ func (s *scene) play(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	if refusal != "" {
-		fmt.Fprintf(stdout, "\nOf the challenges, that is the error. The 403 in full; it tells the client what to ask for:\n\n%s\n", refusal)
-		fmt.Fprintf(stdout, "\nOf the reasons, that is the beginning. What the log says of an ID Token:\n\n    %s\n", line)
+		fmt.Fprintf(stdout, "\nCHALLENGE is only the error code of WWW-Authenticate. Here is a 403 in full; it tells the client what to ask for:\n\n%s\n", refusal)
+		fmt.Fprintf(stdout, "\nREASON IN THE LOG is cut. Here is the line of an ID Token in full:\n\n    %s\n", line)
 	}
 	if wrong > 0 {
 		return fmt.Errorf("%d of %d requests were not answered as they should be", wrong, len(acts))
@@ -179,17 +181,28 @@ func (s *scene) machineToken(ctx context.Context) (string, error) {
 	return granted.AccessToken, nil
 }
 
-// invite prints what a person may try while the API is there.
-func (s *scene) invite(stdout io.Writer) {
-	api := authtest.Audience(s.audience)
+// invite prints what a person may try while the API is there. The tokens are in
+// files of the directory, since three of them would fill the terminal.
+func (s *scene) invite(stdout io.Writer, directory string) error {
 	fmt.Fprint(stdout, "\nTry it yourself. The API serves until Ctrl-C, and its log is printed here.\n\n")
 	if s.own == nil {
 		fmt.Fprintln(stdout, "ACCESS=… # an access token of your tenant, for this audience")
 	} else {
-		fmt.Fprintf(stdout, "ACCESS=%s\n", s.own.Token(api, authtest.Scope("read:patients")))
-		fmt.Fprintf(stdout, "NOSCOPE=%s\n", s.own.Token(api))
-		fmt.Fprintf(stdout, "ID=%s\n", s.own.IDToken())
-		fmt.Fprintf(stdout, "MACHINE=$(curl -s %s -d grant_type=client_credentials -d client_id=reporter -d client_secret=reporter-secret -d audience=%s | sed 's/.*\"access_token\":\"\\([^\"]*\\).*/\\1/')\n", s.own.TokenURL(), s.audience)
+		api := authtest.Audience(s.audience)
+		for _, v := range []struct{ variable, token string }{
+			{"ACCESS", s.own.Token(api, authtest.Scope("read:patients"))},
+			{"NOSCOPE", s.own.Token(api)},
+			{"ID", s.own.IDToken()},
+		} {
+			file := filepath.Join(directory, v.variable)
+			if err := os.WriteFile(file, []byte(v.token), 0o600); err != nil {
+				return err
+			}
+			fmt.Fprintf(stdout, "%s=$(cat %s)\n", v.variable, quote(file))
+		}
+		fmt.Fprintf(stdout, "MACHINE=$(curl -s %s -u reporter:reporter-secret \\\n", s.own.TokenURL())
+		fmt.Fprintf(stdout, "  -d grant_type=client_credentials --data-urlencode %s |\n", quote("audience="+s.audience))
+		fmt.Fprintln(stdout, `  sed 's/.*"access_token":"\([^"]*\).*/\1/')`)
 	}
 	line := func(variable, path, about string) {
 		authorization := ""
@@ -208,7 +221,11 @@ func (s *scene) invite(stdout io.Writer) {
 	}
 	line("", "/patients", "401")
 	fmt.Fprintln(stdout)
+	return nil
 }
+
+// quote quotes a text for a shell.
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 var errorPattern = regexp.MustCompile(`error="([^"]*)"`)
 
@@ -232,10 +249,12 @@ func short(challenge string) string {
 	}
 }
 
-// cut returns what a table has room for of a reason.
+// cut returns what a table has room for of a reason: without what is the same for
+// all of its kind, and where that is not enough, without its end.
 func cut(reason string) string {
 	const most = 55
 	reason = strings.TrimPrefix(strings.TrimPrefix(reason, "claims: "), "middleware: ")
+	reason = strings.Replace(reason, ", not an access token: ", ": ", 1)
 	switch {
 	case reason == "":
 		return "-"
