@@ -85,7 +85,7 @@ func textOf(raw *string, members map[string]any) (string, error) {
 // fetches says how often was asked for what is counted. It counts nothing by
 // names that come from outside: whoever can reach the issuer could make up
 // addresses until its memory is full.
-type fetches struct{ metadata, keySet int }
+type fetches struct{ metadata, keySet, userinfo int }
 
 // An Issuer is a fake authorization server. Its methods are safe for concurrent
 // use.
@@ -219,7 +219,7 @@ func (i *Issuer) DiscoveryFetches() int { return i.fetched().metadata }
 
 // UserinfoRequests returns how often the userinfo endpoint was asked, answered or
 // not.
-func (i *Issuer) UserinfoRequests() int { return i.count(userinfoPath) }
+func (i *Issuer) UserinfoRequests() int { return i.fetched().userinfo }
 
 // SetUserinfo has the userinfo endpoint answered by somebody else; nil gives it
 // back to the issuer.
@@ -278,6 +278,8 @@ func (i *Issuer) enter(path string) (hanging <-chan struct{}, delay time.Duratio
 		i.fetches.metadata++
 	case "/" + keySetPath:
 		i.fetches.keySet++
+	case "/" + userinfoPath:
+		i.fetches.userinfo++
 	}
 	i.pending.Add(1)
 	return i.hanging, i.delay, i.pending.Done, nil
