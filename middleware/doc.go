@@ -19,7 +19,7 @@
 // [Guard.Require] takes any of these, and checks them in the order in which they
 // are written:
 //
-//	middleware.Scopes(scope.Any("admin").Or(scope.All("read:patients", "read:labs")))
+//	middleware.Scopes(scope.Any("read:labs", "write:labs"))
 //	middleware.Clients("mobile-app", "portal")              // issued to one of these
 //	middleware.Issuers("https://login.example.com/")        // of those that the validator trusts
 //	middleware.Machine(), middleware.NotMachine()           // no user; a user, as far as can be seen
