@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bearerguard/bearerguard/internal/wiring"
 	"github.com/bearerguard/bearerguard/jwks"
 )
 
@@ -228,13 +229,9 @@ func newIssuer(config Config) (*issuer, error) {
 		audiences:   append([]string{config.Audience}, config.AudienceAliases...),
 		keys:        config.Keys,
 		leeway:      config.Leeway,
-		algorithms:  slices.Clone(config.Algorithms),
 		profile:     config.Profile,
 		scopeClaims: slices.Clone(config.ScopeClaims),
 		check:       config.Check,
-	}
-	if config.Algorithms == nil {
-		trusted.algorithms = []string{"RS256"}
 	}
 	if config.ScopeClaims == nil {
 		trusted.scopeClaims = []string{"scope", "scp"}
@@ -242,6 +239,11 @@ func newIssuer(config Config) (*issuer, error) {
 	if err := trusted.complain(); err != nil {
 		return nil, err
 	}
+	algorithms, err := wiring.Algorithms(config.Algorithms)
+	if err != nil {
+		return nil, err
+	}
+	trusted.algorithms = algorithms
 	switch config.Leeway {
 	case 0:
 		trusted.leeway = defaultLeeway
@@ -256,13 +258,8 @@ func newIssuer(config Config) (*issuer, error) {
 		trusted.keys = remote
 		return trusted, nil
 	}
-	if value := reflect.ValueOf(config.Keys); (value.Kind() == reflect.Pointer || value.Kind() == reflect.Func) && value.IsNil() {
-		return nil, fmt.Errorf("Config.Keys is a nil %T: look at the error of the function that made it", config.Keys)
-	}
-	if owned, ok := config.Keys.(interface{ Issuer() string }); ok {
-		if owner := owned.Issuer(); owner != "" && owner != config.Issuer {
-			return nil, fmt.Errorf("Config.Keys has the keys of the issuer %q, and Config.Issuer is %q: they must be the same", owner, config.Issuer)
-		}
+	if err := wiring.CheckKeys(config.Keys, config.Issuer); err != nil {
+		return nil, err
 	}
 	return trusted, nil
 }
@@ -272,14 +269,6 @@ func (i *issuer) complain() error {
 	for _, alias := range i.audiences[1:] {
 		if alias == "" || strings.TrimSpace(alias) != alias {
 			return fmt.Errorf("Config.AudienceAliases has %q: an alias is another identifier of this API, exactly as in the aud of its tokens", alias)
-		}
-	}
-	if len(i.algorithms) == 0 {
-		return errors.New("Config.Algorithms is empty: leave it nil for RS256")
-	}
-	for _, name := range i.algorithms {
-		if !slices.Contains(jwks.Algorithms(), name) {
-			return fmt.Errorf("Config.Algorithms has %q: it must be one of %s", name, strings.Join(jwks.Algorithms(), ", "))
 		}
 	}
 	if len(i.scopeClaims) == 0 {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/claims"
 	"github.com/bearerguard/bearerguard/internal/contextkey"
+	"github.com/bearerguard/bearerguard/internal/wiring"
 	"github.com/bearerguard/bearerguard/scope"
 )
 
@@ -46,7 +46,7 @@ type Guard struct {
 // New returns a guard that asks v about tokens. It panics if v is nil, including
 // a nil pointer: look at the error of claims.NewValidator.
 func New(v Validator, options ...Option) *Guard {
-	if isNil(v) {
+	if wiring.IsNil(v) {
 		panic("middleware: New was given a nil validator: look at the error of claims.NewValidator")
 	}
 	g := &Guard{validator: v, realm: "api", errorHandler: writeError}
@@ -57,16 +57,6 @@ func New(v Validator, options ...Option) *Guard {
 		}
 	}
 	return g
-}
-
-// isNil reports whether v is nil, or a nil pointer or function in an interface,
-// which is what an error that nobody looked at leaves behind.
-func isNil(v any) bool {
-	if v == nil {
-		return true
-	}
-	value := reflect.ValueOf(v)
-	return (value.Kind() == reflect.Pointer || value.Kind() == reflect.Func) && value.IsNil()
 }
 
 // Handler returns a handler that calls next for requests with a good access
@@ -99,7 +89,7 @@ func (g *Guard) Require(requirements ...Requirement) func(http.Handler) http.Han
 		panic("middleware: Require needs at least one requirement; Handler lets any good access token through")
 	}
 	for _, requirement := range requirements {
-		if isNil(requirement) {
+		if wiring.IsNil(requirement) {
 			panic("middleware: Require was given a nil requirement")
 		}
 	}
@@ -136,7 +126,7 @@ func (g *Guard) protect(policy Policy, next http.Handler) *protected {
 	switch {
 	case g.validator == nil:
 		panic("middleware: the Guard is a zero value; make one with New")
-	case isNil(next):
+	case wiring.IsNil(next):
 		panic("middleware: a guard was given a nil handler")
 	}
 	g.mu.Lock()
@@ -346,8 +336,8 @@ func (p *passage) lasts() bool { return p.claims.Expiry.IsZero() || time.Now().B
 
 // attach returns the request with the passage and its claims in its context, which
 // is r itself where they are there already. The requirements are those that the
-// request must meet to come further. A nil passage hides what somebody else has put there: nobody
-// is known to this guard.
+// request must meet to come further. A nil passage hides what somebody else has put
+// there: nobody is known to this guard.
 func (p *passage) attach(r *http.Request, met []Requirement) *http.Request {
 	ctx := r.Context()
 	there, _ := ctx.Value(passageKey{}).(*passage)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerguard/bearerguard/internal/wiring"
 	"github.com/bearerguard/bearerguard/scope"
 )
 
@@ -104,7 +105,7 @@ func scopesOf(requirements []Requirement) scope.Set {
 // So a test that every route has a policy finds those that were forgotten, and no
 // others. It panics if next is nil.
 func Public(next http.Handler) http.Handler {
-	if isNil(next) {
+	if wiring.IsNil(next) {
 		panic("middleware: Public was given a nil handler")
 	}
 	return public{next}
@@ -134,7 +135,7 @@ func (p public) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 //		require.NotEqual(t, middleware.Unprotected, middleware.PolicyOf(handler).Access, pattern)
 //	}
 func PolicyOf(h http.Handler) Policy {
-	if h, ok := h.(interface{ Policy() Policy }); ok && !isNil(h) {
+	if h, ok := h.(interface{ Policy() Policy }); ok && !wiring.IsNil(h) {
 		return h.Policy()
 	}
 	return Policy{}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/internal/wiring"
 	"github.com/bearerguard/bearerguard/scope"
 )
 
@@ -200,7 +201,7 @@ func ByMethod(requirements map[string]Requirement) Requirement {
 		switch {
 		case method == "" || method != strings.ToUpper(method):
 			panic(fmt.Sprintf("middleware: ByMethod was given the method %q: it must be in upper case, such as GET", method))
-		case isNil(requirement):
+		case wiring.IsNil(requirement):
 			panic("middleware: ByMethod was given a nil requirement for " + method)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/bearerguard/bearerguard/internal/discovery"
 	"github.com/bearerguard/bearerguard/internal/fetch"
 	"github.com/bearerguard/bearerguard/internal/strictjson"
+	"github.com/bearerguard/bearerguard/internal/wiring"
 	"github.com/bearerguard/bearerguard/jwks"
 	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/bearerguard/bearerguard/scope"
@@ -170,18 +170,11 @@ func (c *Config) complete() error {
 // completeKeys sees to it that signed answers can be verified, where that is
 // possible.
 func (c *Config) completeKeys() error {
-	if c.Algorithms == nil {
-		c.Algorithms = []string{"RS256"}
+	algorithms, err := wiring.Algorithms(c.Algorithms)
+	if err != nil {
+		return err
 	}
-	if len(c.Algorithms) == 0 {
-		return errors.New("Config.Algorithms is empty: leave it nil for RS256")
-	}
-	c.Algorithms = slices.Clone(c.Algorithms)
-	for _, name := range c.Algorithms {
-		if !slices.Contains(jwks.Algorithms(), name) {
-			return fmt.Errorf("Config.Algorithms has %q: it must be one of %s", name, strings.Join(jwks.Algorithms(), ", "))
-		}
-	}
+	c.Algorithms = algorithms
 	if c.Keys == nil {
 		if discovery.CheckIssuer(c.Issuer, c.InsecureHTTP) != nil {
 			return nil // there is a URL, and nowhere to find keys: signed answers are refused
@@ -193,15 +186,7 @@ func (c *Config) completeKeys() error {
 		c.Keys = remote
 		return nil
 	}
-	if value := reflect.ValueOf(c.Keys); (value.Kind() == reflect.Pointer || value.Kind() == reflect.Func) && value.IsNil() {
-		return fmt.Errorf("Config.Keys is a nil %T: look at the error of the function that made it", c.Keys)
-	}
-	if owned, ok := c.Keys.(interface{ Issuer() string }); ok {
-		if owner := owned.Issuer(); owner != "" && owner != c.Issuer {
-			return fmt.Errorf("Config.Keys has the keys of the issuer %q, and Config.Issuer is %q: they must be the same", owner, c.Issuer)
-		}
-	}
-	return nil
+	return wiring.CheckKeys(c.Keys, c.Issuer)
 }
 
 // checkURL is check, with a word of this package's own for http: here it is tokens

@@ -22,7 +22,6 @@ import (
 
 	"github.com/bearerguard/bearerguard/claims"
 	"github.com/bearerguard/bearerguard/middleware"
-	"github.com/bearerguard/bearerguard/scope"
 	"github.com/gin-gonic/gin"
 )
 
@@ -46,7 +45,7 @@ func Require(g *middleware.Guard, requirements ...middleware.Requirement) gin.Ha
 // token has all of the scopes. It panics if there is no scope, or one is not
 // well formed. See [middleware.Guard.RequireScope].
 func RequireScope(g *middleware.Guard, scopes ...string) gin.HandlerFunc {
-	return Require(g, middleware.Scopes(scope.All(scopes...)))
+	return adapt(g.RequireScope(scopes...))
 }
 
 // Public returns a gin handler that lets everybody through, and marks the route as
