@@ -239,7 +239,7 @@ func newIssuer(config Config) (*issuer, error) {
 	if err := trusted.complain(); err != nil {
 		return nil, err
 	}
-	algorithms, err := wiring.Algorithms(config.Algorithms)
+	algorithms, err := wiring.Algorithms(config.Algorithms, jwks.Algorithms())
 	if err != nil {
 		return nil, err
 	}

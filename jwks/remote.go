@@ -11,6 +11,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/internal/discovery"
 	"github.com/bearerguard/bearerguard/internal/fetch"
+	"github.com/bearerguard/bearerguard/internal/wiring"
 )
 
 // Config says where a [Remote] gets its keys and how long it believes them. One
@@ -143,19 +144,19 @@ func (c *Config) complete() error {
 		return errors.New("Config.Initial has a nil key: take it out")
 	}
 	for _, err := range []error{
-		orDefault("RefreshAfter", &c.RefreshAfter, 5*time.Minute),
-		orDefault("OverdueAfter", &c.OverdueAfter, 15*time.Minute),
-		orDefault("ExpireAfter", &c.ExpireAfter, 24*time.Hour),
-		orDefault("RefreshWait", &c.RefreshWait, 2*time.Second),
-		orDefault("FetchTimeout", &c.FetchTimeout, 5*time.Second),
-		orDefault("RetryMin", &c.RetryMin, time.Second),
-		orDefault("RetryMax", &c.RetryMax, 15*time.Second),
-		orDefault("RetryAfterMax", &c.RetryAfterMax, time.Hour),
-		orDefault("UnknownKeyBurst", &c.UnknownKeyBurst, 2),
-		orDefault("UnknownKeyInterval", &c.UnknownKeyInterval, 10*time.Second),
-		orDefault("RediscoverAfter", &c.RediscoverAfter, 24*time.Hour),
-		orDefault("MaxSize", &c.MaxSize, defaultMaxSize),
-		orDefault("MaxKeys", &c.MaxKeys, defaultMaxKeys),
+		wiring.OrDefault("RefreshAfter", &c.RefreshAfter, 5*time.Minute),
+		wiring.OrDefault("OverdueAfter", &c.OverdueAfter, 15*time.Minute),
+		wiring.OrDefault("ExpireAfter", &c.ExpireAfter, 24*time.Hour),
+		wiring.OrDefault("RefreshWait", &c.RefreshWait, 2*time.Second),
+		wiring.OrDefault("FetchTimeout", &c.FetchTimeout, 5*time.Second),
+		wiring.OrDefault("RetryMin", &c.RetryMin, time.Second),
+		wiring.OrDefault("RetryMax", &c.RetryMax, 15*time.Second),
+		wiring.OrDefault("RetryAfterMax", &c.RetryAfterMax, time.Hour),
+		wiring.OrDefault("UnknownKeyBurst", &c.UnknownKeyBurst, 2),
+		wiring.OrDefault("UnknownKeyInterval", &c.UnknownKeyInterval, 10*time.Second),
+		wiring.OrDefault("RediscoverAfter", &c.RediscoverAfter, 24*time.Hour),
+		wiring.OrDefault("MaxSize", &c.MaxSize, defaultMaxSize),
+		wiring.OrDefault("MaxKeys", &c.MaxKeys, defaultMaxKeys),
 	} {
 		if err != nil {
 			return err
@@ -171,20 +172,6 @@ func (c *Config) complete() error {
 		c.Jitter = 0.1
 	case c.Jitter != NoJitter && !(0 < c.Jitter && c.Jitter <= 0.5):
 		return fmt.Errorf("Config.Jitter is %v: it is a part from 0 to 0.5, or NoJitter", c.Jitter)
-	}
-	return nil
-}
-
-// orDefault puts a default in the place of zero, and refuses what is negative.
-func orDefault[N time.Duration | int | int64](name string, value *N, zero N) error {
-	if *value < 0 {
-		return fmt.Errorf("%s is negative: %v (leave it zero for the default)", "Config."+name, *value)
-	}
-	if duration, is := any(*value).(time.Duration); is && 0 < duration && duration < time.Microsecond {
-		return fmt.Errorf("%s is %v: a Duration counts nanoseconds; write 30 * time.Second", "Config."+name, duration)
-	}
-	if *value == 0 {
-		*value = zero
 	}
 	return nil
 }

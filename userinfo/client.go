@@ -151,9 +151,9 @@ func (c *Config) complete() error {
 		}
 	}
 	for _, err := range []error{
-		orDefault("Timeout", &c.Timeout, 5*time.Second),
-		orDefault("MaxEntries", &c.MaxEntries, 1000),
-		orDefault("MaxSize", &c.MaxSize, 64<<10),
+		wiring.OrDefault("Timeout", &c.Timeout, 5*time.Second),
+		wiring.OrDefault("MaxEntries", &c.MaxEntries, 1000),
+		wiring.OrDefault("MaxSize", &c.MaxSize, 64<<10),
 	} {
 		if err != nil {
 			return err
@@ -161,7 +161,7 @@ func (c *Config) complete() error {
 	}
 	if c.MaxAge == NoCache {
 		c.MaxAge = 0
-	} else if err := orDefault("MaxAge", &c.MaxAge, time.Minute); err != nil {
+	} else if err := wiring.OrDefault("MaxAge", &c.MaxAge, time.Minute); err != nil {
 		return fmt.Errorf("%w; NoCache keeps nothing", err)
 	}
 	return c.completeKeys()
@@ -170,7 +170,7 @@ func (c *Config) complete() error {
 // completeKeys sees to it that signed answers can be verified, where that is
 // possible.
 func (c *Config) completeKeys() error {
-	algorithms, err := wiring.Algorithms(c.Algorithms)
+	algorithms, err := wiring.Algorithms(c.Algorithms, jwks.Algorithms())
 	if err != nil {
 		return err
 	}
@@ -197,20 +197,6 @@ func checkURL(url string, insecureHTTP bool, check func(string, bool) error) err
 		return fmt.Errorf("%s is http, and whoever is on the way would get the tokens: use https, or, in a test network, Config.InsecureHTTP", strictjson.Excerpt(url))
 	}
 	return err
-}
-
-// orDefault puts a default in the place of zero, and refuses what is negative.
-func orDefault[N time.Duration | int | int64](name string, value *N, zero N) error {
-	if *value < 0 {
-		return fmt.Errorf("%s is negative: %v (leave it zero for the default)", "Config."+name, *value)
-	}
-	if duration, is := any(*value).(time.Duration); is && 0 < duration && duration < time.Microsecond {
-		return fmt.Errorf("%s is %v: a Duration counts nanoseconds; write 30 * time.Second", "Config."+name, duration)
-	}
-	if *value == 0 {
-		*value = zero
-	}
-	return nil
 }
 
 // Profile returns what the issuer says of the user whose access token a request

@@ -8,8 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/bearerguard/bearerguard/jwks"
+	"time"
 )
 
 // IsNil reports whether v is nil, or a nil pointer or function in an interface,
@@ -23,8 +22,8 @@ func IsNil(v any) bool {
 }
 
 // Algorithms returns a copy of what stands in a Config.Algorithms, RS256 where that is
-// nil, and an error for what cannot be meant.
-func Algorithms(names []string) ([]string, error) {
+// nil, and an error for what cannot be meant, since it is none of the known ones.
+func Algorithms(names, known []string) ([]string, error) {
 	if names == nil {
 		return []string{"RS256"}, nil
 	}
@@ -32,8 +31,8 @@ func Algorithms(names []string) ([]string, error) {
 		return nil, errors.New("Config.Algorithms is empty: leave it nil for RS256")
 	}
 	for _, name := range names {
-		if !slices.Contains(jwks.Algorithms(), name) {
-			return nil, fmt.Errorf("Config.Algorithms has %q: it must be one of %s", name, strings.Join(jwks.Algorithms(), ", "))
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("Config.Algorithms has %q: it must be one of %s", name, strings.Join(known, ", "))
 		}
 	}
 	return slices.Clone(names), nil
@@ -41,7 +40,7 @@ func Algorithms(names []string) ([]string, error) {
 
 // CheckKeys returns an error for a Config.Keys that was given and is nil, or has the
 // keys of another issuer.
-func CheckKeys(keys jwks.Source, issuer string) error {
+func CheckKeys(keys any, issuer string) error {
 	if IsNil(keys) {
 		return fmt.Errorf("Config.Keys is a nil %T: look at the error of the function that made it", keys)
 	}
@@ -49,6 +48,20 @@ func CheckKeys(keys jwks.Source, issuer string) error {
 		if owner := owned.Issuer(); owner != "" && owner != issuer {
 			return fmt.Errorf("Config.Keys has the keys of the issuer %q, and Config.Issuer is %q: they must be the same", owner, issuer)
 		}
+	}
+	return nil
+}
+
+// OrDefault puts a default in the place of zero, and refuses what is negative.
+func OrDefault[N time.Duration | int | int64](name string, value *N, zero N) error {
+	if *value < 0 {
+		return fmt.Errorf("%s is negative: %v (leave it zero for the default)", "Config."+name, *value)
+	}
+	if duration, is := any(*value).(time.Duration); is && 0 < duration && duration < time.Microsecond {
+		return fmt.Errorf("%s is %v: a Duration counts nanoseconds; write 30 * time.Second", "Config."+name, duration)
+	}
+	if *value == 0 {
+		*value = zero
 	}
 	return nil
 }
