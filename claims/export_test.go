@@ -1,10 +1,6 @@
 package claims
 
-import (
-	"hash/maphash"
-	"strings"
-	"time"
-)
+import "time"
 
 // WithSmallMemory is [WithMemory] without its lower bound, so that a test can fill it.
 func WithSmallMemory(bytes int) Option {
@@ -28,11 +24,11 @@ func (v *Validator) Remembered() []*Claims {
 	return all
 }
 
-// Collide has every remembered token found by the tag of that signature, as if
-// somebody had found two signatures with one tag.
-func (v *Validator) Collide(signature string) {
+// Collide has every remembered token found by the tag of that token, as if somebody
+// had found two with one tag.
+func (v *Validator) Collide(token string) {
 	m := v.memory
-	tag := maphash.String(m.seed, signature)
+	tag := m.tag(token)
 	for _, s := range m.slots() {
 		if r := s.Swap(nil); r != nil {
 			r.tag = tag
@@ -69,14 +65,23 @@ func (v *Validator) Clean(now time.Time) {
 	}
 }
 
-// What benchmarks take apart.
-var (
-	Cut    = cut
-	Digest = digest
-)
-
 // Recall reports whether a token is found.
-func (v *Validator) Recall(token string) bool { return v.memory.recall(token) != nil }
+func (v *Validator) Recall(token string) bool { return v.memory.find(token) != nil }
+
+// Tag finds a token, or not.
+func (v *Validator) Tag(token string) uint64 { return v.memory.tag(token) }
+
+// Seal seals a token, for [Validator.IsSealed].
+func (v *Validator) Seal(token string) (seal [sealSize]byte) {
+	v.memory.gmac.Seal(seal[:0], nil, nil, view(token))
+	return seal
+}
+
+// IsSealed reports whether the seal is that of the token.
+func (v *Validator) IsSealed(token string, seal []byte) bool {
+	_, err := v.memory.gmac.Open(nil, nil, seal, view(token))
+	return err == nil
+}
 
 // Clone returns a copy of the request's own, as a known token gives one.
 func (c *Claims) Clone() *Claims { return c.clone() }
@@ -91,9 +96,8 @@ func (v *Validator) Plant(tokens []string) {
 		}
 	}
 	for _, token := range tokens {
-		signingInput, signature := cut(token)
 		m.put(&remembered{
-			tag: maphash.String(m.seed, signature), signingInput: strings.Clone(signingInput), signature: digest(signature),
+			tag: m.tag(token), seal: v.Seal(token),
 			issuer: like.issuer, algorithm: like.algorithm, keyID: like.keyID, thumbprint: like.thumbprint,
 			claims: like.claims, size: like.size,
 		}, time.Now())

@@ -2,28 +2,31 @@ package claims
 
 import (
 	"context"
-	"crypto/sha256"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
 	"fmt"
 	"hash/maphash"
 	"math"
 	"math/bits"
-	"math/rand/v2"
-	"strings"
+	mathrand "math/rand/v2"
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"github.com/bearerguard/bearerguard/jwks"
 )
 
 // DefaultMemorySize is how many bytes a validator spends on remembering tokens that
-// it has verified: 8 MiB, which is some 4,000 of them. See [WithMemory].
+// it has verified: 8 MiB, which is some 5,000 of them. See [WithMemory].
 const DefaultMemorySize = 8 << 20
 
 // minMemorySize has room for a few tokens of the largest usual size.
 const minMemorySize = 64 << 10
 
 // WithMemory bounds what the validator spends on remembering tokens that it has
-// accepted, in bytes, in place of [DefaultMemorySize]. A token takes about two
-// kilobytes. It must be 64 KiB or more; for none, see [WithoutMemory].
+// accepted, in bytes, in place of [DefaultMemorySize]. A token takes some one and a
+// half kilobytes. It must be 64 KiB or more; for none, see [WithoutMemory].
 //
 // What is remembered is that these bytes were signed with that key, which stays true
 // for ever, and what they say. Whether the key is still the issuer's, the token's
@@ -77,6 +80,7 @@ func (v *Validator) Memory() MemoryStatus {
 // fixed when it is made.
 type memory struct {
 	seed     maphash.Seed
+	gmac     cipher.AEAD
 	buckets  []bucket // a power of two
 	maxBytes int64
 
@@ -100,19 +104,19 @@ type hitCount struct {
 	_            [112]byte
 }
 
-// A remembered token is known by the bytes that were signed, compared one by one,
-// and by the SHA-256 of its signature, since with the signature it could be used.
-// To pass for it takes another signature with that SHA-256, a second preimage,
-// which nobody can find. Tokens that an attacker chooses do not help: two that
-// collide must both be signed by the issuer to matter. The tag only finds the
-// entry: tags that collide push out tokens, and only tokens of the issuer get in.
+// A remembered token is known by its seal, a GMAC (NIST SP 800-38D §3) of the whole
+// token under a key that the validator makes for itself. To pass for a token that is
+// known takes another with the same seal; who chooses tokens and does not know the key
+// finds one with a chance of 2^-116 for each request (with tokens of 32 KiB; less with
+// shorter ones). No seal leaves the memory, so nobody learns of the key, after however
+// many tokens. The tag only finds the entry: tags that collide push out tokens, and only
+// tokens of the issuer get in.
 //
 // It is not changed once it is in the table, and holds on to nothing that has the
 // token's signature, or that another may change.
 type remembered struct {
-	tag          uint64
-	signingInput string
-	signature    [sha256.Size]byte
+	tag  uint64
+	seal [sealSize]byte
 
 	until    time.Time    // its time is over, leeway included
 	lastUsed atomic.Int64 // in seconds
@@ -122,9 +126,12 @@ type remembered struct {
 	algorithm  string
 	keyID      string    // that the token names
 	thumbprint string    // of the key that has verified it
-	claims     ownClaims // copied for each request
+	claims     ownClaims // see believed
 	payload    payload   // of the claims
 }
+
+// sealSize is what a seal takes: a nonce of 96 bits and a tag of 128.
+const sealSize = 12 + 16
 
 func newMemory(maxBytes int) *memory {
 	// Half of what a token takes: so there are slots to spare, and it is the bytes
@@ -133,48 +140,59 @@ func newMemory(maxBytes int) *memory {
 	n := max(1, maxBytes/perSlot/len(bucket{}))
 	return &memory{
 		seed:     maphash.MakeSeed(),
+		gmac:     newGMAC(),
 		buckets:  make([]bucket, 1<<bits.Len(uint(n-1))),
 		maxBytes: int64(maxBytes),
 	}
 }
 
-// cut cuts a token into what was signed and the signature, both as they were
-// written. What has another form than a token is cut into something that is not
-// remembered.
-func cut(token string) (signingInput, signature string) {
-	header, rest, _ := strings.Cut(token, ".")
-	payload, signature, _ := strings.Cut(rest, ".")
-	return token[:min(len(header)+1+len(payload), len(token))], signature
+// newGMAC returns a GMAC with a new key: AES in Galois/Counter mode that encrypts
+// nothing. The nonces are the mode's own, since in FIPS 140-only mode it takes no others.
+func newGMAC() cipher.AEAD {
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // never fails
+	block, err := aes.NewCipher(key[:])
+	if err == nil {
+		var gmac cipher.AEAD
+		if gmac, err = cipher.NewGCMWithRandomNonce(block); err == nil {
+			return gmac
+		}
+	}
+	panic("claims: the memory of verified tokens: " + err.Error()) // not with a key of this size
 }
 
-// digest returns the SHA-256 of a text.
-func digest(text string) [sha256.Size]byte { return sha256.Sum256(view(text)) }
+// tag returns by what a token is found: a keyed hash of its end, which is as good as
+// random, being a part of the signature.
+func (m *memory) tag(token string) uint64 {
+	return maphash.String(m.seed, token[max(0, len(token)-32):])
+}
 
 // view returns a text as bytes without copying it. They must not be changed.
 func view(text string) []byte { return unsafe.Slice(unsafe.StringData(text), len(text)) }
 
-// recall returns what is remembered of a token, nil where it is not known.
-func (m *memory) recall(token string) *remembered {
-	signingInput, signature := cut(token)
-	tag := maphash.String(m.seed, signature)
+// find returns what is remembered of a token, nil where it is not known.
+func (m *memory) find(token string) *remembered {
+	tag := m.tag(token)
 	b := m.bucket(tag)
 	for n := range b {
-		if r := b[n].Load(); r != nil && r.is(tag, signingInput) && r.signature == digest(signature) {
+		if r := b[n].Load(); r != nil && r.tag == tag && m.isSealed(token, r) {
 			return r
 		}
 	}
 	return nil
 }
 
-func (m *memory) bucket(tag uint64) *bucket { return &m.buckets[tag&uint64(len(m.buckets)-1)] }
-
-func (r *remembered) is(tag uint64, signingInput string) bool {
-	return r.tag == tag && r.signingInput == signingInput
+// isSealed reports whether the seal is that of the token.
+func (m *memory) isSealed(token string, r *remembered) bool {
+	_, err := m.gmac.Open(nil, nil, r.seal[:], view(token))
+	return err == nil
 }
+
+func (m *memory) bucket(tag uint64) *bucket { return &m.buckets[tag&uint64(len(m.buckets)-1)] }
 
 // count counts a token that was known, or was not.
 func (m *memory) count(known bool) {
-	c := &m.counts[rand.Uint32()%uint32(len(m.counts))]
+	c := &m.counts[mathrand.Uint32()%uint32(len(m.counts))]
 	if known {
 		c.hits.Add(1)
 	} else {
@@ -189,25 +207,23 @@ func (m *memory) entry(i *inspection) *remembered {
 	if m == nil {
 		return nil
 	}
-	_, signature := cut(i.token)
 	r := &remembered{
-		tag:          maphash.String(m.seed, signature),
-		signingInput: strings.Clone(i.form.SigningInput), // without the signature behind it
-		signature:    digest(signature),
-		issuer:       i.issuer,
-		algorithm:    i.form.Algorithm,
-		keyID:        i.form.KeyID,
-		thumbprint:   i.key.Thumbprint(),
-		until:        i.claims.Expiry.Add(i.issuer.leeway),
+		tag:        m.tag(i.token),
+		issuer:     i.issuer,
+		algorithm:  i.form.Algorithm,
+		keyID:      i.form.KeyID,
+		thumbprint: i.key.Thumbprint(),
+		until:      i.claims.Expiry.Add(i.issuer.leeway),
 	}
+	m.gmac.Seal(r.seal[:0], nil, nil, view(i.token))
+	// Nothing is shared with the first request's claims, which its handler may fill
+	// with anything.
 	r.claims.copy(i.claims)
-	r.claims.KeyID = "" // the issuer may rename its key
-	// Nothing stays of the first request's claims, which its handler may fill with
-	// anything.
 	r.payload = *i.claims.payload
 	r.claims.payload = &r.payload
+	r.claims.fromMemory = true
 	r.lastUsed.Store(i.now.Unix())
-	if r.size = r.weigh(); r.size > m.maxBytes/8 {
+	if r.size = r.weigh(len(i.form.SigningInput)); r.size > m.maxBytes/8 {
 		return nil
 	}
 	return r
@@ -242,7 +258,7 @@ func (m *memory) put(r *remembered, now time.Time) {
 		there, used := b[n].Load(), int64(math.MinInt64)
 		switch {
 		case there == nil || there.isOver(now):
-		case there.is(r.tag, r.signingInput):
+		case there.tag == r.tag:
 			least, since = &b[n], used
 		default:
 			used = there.lastUsed.Load()
@@ -254,7 +270,7 @@ func (m *memory) put(r *remembered, now time.Time) {
 	m.entries.Add(1)
 	m.bytes.Add(r.size)
 	there := least.Swap(r)
-	m.gone(there, there != nil && !there.is(r.tag, r.signingInput) && !there.isOver(now))
+	m.gone(there, there != nil && there.tag != r.tag && !there.isOver(now))
 }
 
 // gone counts a token, or nil, that was taken out of a slot.
@@ -298,13 +314,12 @@ func (m *memory) drop(s *slot, r *remembered, evicted bool) {
 // isOver reports whether the token's time is over.
 func (r *remembered) isOver(now time.Time) bool { return !now.Before(r.until) }
 
-// weigh returns about how many bytes the token takes, rather too many than too
-// few.
-func (r *remembered) weigh() int64 {
-	decoded := len(r.signingInput) * 3 / 4
+// weigh returns about how many bytes the token takes, rather too many than too few. It
+// holds on to all that was decoded of what was signed, which had that size before.
+func (r *remembered) weigh(signed int) int64 {
 	texts := r.claims.Scope.Len() + len(r.claims.Audience) + len(r.claims.AMR)
-	return int64(unsafe.Sizeof(*r)) + int64(len(r.signingInput)) +
-		2*int64(decoded) + // once more for what was escaped
+	return int64(unsafe.Sizeof(*r)) +
+		2*int64(signed*3/4) + // once more for what was escaped
 		2*int64(unsafe.Sizeof(""))*int64(texts) +
 		r.claims.payload.object.Size()
 }
@@ -318,33 +333,40 @@ func (m *memory) status() MemoryStatus {
 	return s
 }
 
+// A recollection is what the memory tells of a token.
+type recollection struct {
+	// Nil where the token is not known, or the key that had verified it is not the
+	// issuer's any more.
+	claims *Claims
+	shared bool // with other requests: nobody may change the claims
+
+	keys []*jwks.Key // that may have signed, where they were asked for
+}
+
 // recall looks for the token in the validator's memory and, where it is known, at
-// what may have changed since it was accepted: its issuer's keys, the time, and
-// what the user's own check says. It reports false where it is not known, or where
-// the key that had verified it is not the issuer's any more: then another may be.
-func (i *inspection) recall(ctx context.Context) (known bool, _ error) {
-	m := i.validator.memory
-	if m == nil || len(i.token) > i.validator.maxSize {
-		return false, nil
+// what may have changed since it was accepted: its issuer's keys, the time, and what
+// the user's own check says.
+func (v *Validator) recall(ctx context.Context, token string) (recollection, error) {
+	m := v.memory
+	if m == nil || len(token) > v.maxSize {
+		return recollection{}, nil
 	}
-	r := m.recall(i.token)
+	r := m.find(token)
 	if r == nil {
 		m.count(false)
-		return false, nil
+		return recollection{}, nil
 	}
-	i.issuer = r.issuer
+	i := inspection{validator: v, issuer: r.issuer}
 	i.form.Algorithm, i.form.KeyID = r.algorithm, r.keyID
 	err := i.findKeys(ctx)
-	known = err != nil || i.hasKey(r.thumbprint)
+	known := err != nil || i.hasKey(r.thumbprint)
 	m.count(known)
 	if err != nil || !known {
-		return known, err
+		return recollection{keys: i.keys}, err
 	}
-	i.now, i.claims = time.Now(), r.claims.clone()
-	i.claims.KeyID = i.key.ID()
-	i.claims.fromMemory = true
+	i.now, i.claims = time.Now(), &r.claims.Claims
 	if err := i.checkTimes(ctx); err != nil {
-		return true, err
+		return recollection{}, err
 	}
 	// Once in a second, since it is shared by all cores. Where all tokens are known,
 	// this is what cleans up.
@@ -352,7 +374,14 @@ func (i *inspection) recall(ctx context.Context) (known bool, _ error) {
 		r.lastUsed.Store(now)
 		m.clean(i.now, false)
 	}
-	return true, i.ask(ctx)
+	// The issuer may have given its key another ID. A check that changes claims is
+	// wrong, but must do no harm to others.
+	shared := i.key.ID() == r.claims.KeyID && i.issuer.check == nil
+	if !shared {
+		i.claims = r.claims.clone()
+		i.claims.KeyID = i.key.ID()
+	}
+	return recollection{claims: i.claims, shared: shared}, i.ask(ctx)
 }
 
 // hasKey reports whether the key is among those that may have signed. Keys are made

@@ -57,7 +57,7 @@ type inspection struct {
 	token     string
 
 	form      jws.Compact
-	room      jws.Room // of the form
+	room      *jws.Room // of the form
 	payload   strictjson.Object
 	issuer    *issuer // whose configuration is used …
 	trusted   bool    // … and the token is from it

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bearerguard/bearerguard/internal/jws"
+	"github.com/bearerguard/bearerguard/internal/known"
 	"github.com/bearerguard/bearerguard/internal/wiring"
 	"github.com/bearerguard/bearerguard/jwks"
 )
@@ -355,41 +357,66 @@ func (v *Validator) Status() []jwks.Status {
 // How long it takes tells how far a token has come, and no secret: all that is
 // compared with it are identifiers that the API's clients know, and public keys.
 func (v *Validator) Validate(ctx context.Context, token string) (*Claims, error) {
+	c, shared, err := v.believe(ctx, token)
+	if shared {
+		c = c.clone()
+	}
+	return c, err
+}
+
+func init() {
+	known.Validate = func(v any, ctx context.Context, token string) (any, error) {
+		c, _, err := v.(*Validator).believe(ctx, token)
+		return c, err
+	}
+}
+
+// believe is [Validator.Validate] without the copy: it reports whether the claims are
+// the memory's, and shared with other requests.
+func (v *Validator) believe(ctx context.Context, token string) (_ *Claims, shared bool, _ error) {
+	known, err := v.recall(ctx, token)
+	if err != nil {
+		return nil, false, err
+	} else if known.claims != nil {
+		return known.claims, known.shared, nil
+	}
 	i := v.inspect(token)
 	defer v.release(i)
-	if known, err := i.recall(ctx); err != nil {
-		return nil, err
-	} else if known {
-		return i.claims, nil
-	}
+	i.keys = known.keys
 	const last = len(steps) - 1
 	for s := range last {
-		if err := steps[s].run(i, ctx); err != nil {
-			return nil, err
+		if err := steps[s].run(&i.inspection, ctx); err != nil {
+			return nil, false, err
 		}
 	}
 	// What is remembered is what the token says, whatever the user's own check, the
 	// last, does to the claims.
-	r := v.memory.entry(i)
-	if err := steps[last].run(i, ctx); err != nil {
-		return nil, err
+	r := v.memory.entry(&i.inspection)
+	if err := steps[last].run(&i.inspection, ctx); err != nil {
+		return nil, false, err
 	}
 	v.memory.keep(r, i.now)
-	return i.claims, nil
+	return i.claims, false, nil
+}
+
+// A roomyInspection has the room that a token is taken apart in.
+type roomyInspection struct {
+	inspection
+	own jws.Room
 }
 
 // inspect returns an inspection of the token, to be given back when it is over.
-func (v *Validator) inspect(token string) *inspection {
-	i, ok := v.inspections.Get().(*inspection)
+func (v *Validator) inspect(token string) *roomyInspection {
+	i, ok := v.inspections.Get().(*roomyInspection)
 	if !ok {
-		i = new(inspection)
+		i = new(roomyInspection)
 	}
-	i.validator, i.token = v, token
+	i.validator, i.token, i.room = v, token, &i.own
 	return i
 }
 
 // release gives an inspection back, with nothing of the token in it.
-func (v *Validator) release(i *inspection) {
-	*i = inspection{}
+func (v *Validator) release(i *roomyInspection) {
+	*i = roomyInspection{}
 	v.inspections.Put(i)
 }

@@ -29,8 +29,8 @@ var mayImport = map[string][]string{
 	"internal/discovery":   {"internal/fetch", "internal/strictjson"},
 	"internal/jws":         {"internal/strictjson"},
 	"jwks":                 {"internal/discovery", "internal/fetch", "internal/strictjson", "internal/wiring"},
-	"claims":               {"scope", "jwks", "internal/contextkey", "internal/jws", "internal/plain", "internal/strictjson", "internal/wiring"},
-	"middleware":           {"scope", "claims", "internal/contextkey", "internal/wiring"},
+	"claims":               {"scope", "jwks", "internal/contextkey", "internal/jws", "internal/known", "internal/plain", "internal/strictjson", "internal/wiring"},
+	"middleware":           {"scope", "claims", "internal/contextkey", "internal/known", "internal/wiring"},
 	"userinfo":             {"scope", "jwks", "claims", "middleware", "internal/discovery", "internal/fetch", "internal/jws", "internal/strictjson", "internal/wiring"},
 	"internal/fakeissuer":  {},
 	"authtest":             {"claims", "jwks", "internal/fakeissuer", "middleware"},
@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"internal/house":       {},
 	"internal/plain":       {},
 	"internal/contextkey":  {},
+	"internal/known":       {},
 	"cmd/bearerguard":      {"cmd/bearerguard/internal/command"},
 	"cmd/bearerguard/internal/command": {
 		"scope", "jwks", "claims", "middleware",
