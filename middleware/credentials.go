@@ -67,7 +67,7 @@ func (g *Guard) credential(r *http.Request) (credential, *Error) {
 		return credential{}, refusal
 	case g.sources != (sources{}):
 		return g.onlyCredential(r, token)
-	case refusal == nil && !g.vetsSyntax && !isToken68(token):
+	case refusal == nil && !g.ours && !isToken68(token): // ours lets none in that is no b64token
 		refusal = invalidRequest(sayOneHeader, errNotOneToken)
 	}
 	return credential{token: token}, refusal
@@ -121,7 +121,7 @@ func (g *Guard) onlyCredential(r *http.Request, token string) (credential, *Erro
 // headerToken returns what stands for the token in the Authorization header
 // (RFC 6750 §2.1).
 func headerToken(header http.Header) (string, *Error) {
-	credentials := header.Values("Authorization")
+	credentials := header["Authorization"]
 	switch {
 	case len(credentials) == 0:
 		return "", missingToken(errNoHeader)

@@ -59,10 +59,14 @@ type Decision struct {
 	claims *claims.Claims
 }
 
-// Claims returns the claims of the token, for an observer that wants more of it
-// than is good for a log. They are not to be changed. It reports false where no
-// token was found good.
-func (d Decision) Claims() (*claims.Claims, bool) { return d.claims, d.claims != nil }
+// Claims returns a copy of the claims of the token, for an observer that wants more of
+// it than is good for a log. It reports false where no token was found good.
+func (d Decision) Claims() (*claims.Claims, bool) {
+	if d.claims == nil {
+		return nil, false
+	}
+	return copyOf(d.claims), true
+}
 
 // An Outcome is how a decision ended.
 type Outcome string

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/claims"
 	"github.com/bearerguard/bearerguard/internal/contextkey"
+	"github.com/bearerguard/bearerguard/internal/known"
 	"github.com/bearerguard/bearerguard/internal/wiring"
 	"github.com/bearerguard/bearerguard/scope"
 )
@@ -30,7 +31,7 @@ var _ Validator = (*claims.Validator)(nil)
 // for concurrent use. Make one for each API, with [New].
 type Guard struct {
 	validator      Validator
-	vetsSyntax     bool // the validator lets no token in that is no b64token
+	ours           bool // the validator is that of package claims
 	realm          string
 	observers      []func(context.Context, Decision)
 	errorHandler   func(http.ResponseWriter, *http.Request, *Error)
@@ -50,7 +51,7 @@ func New(v Validator, options ...Option) *Guard {
 		panic("middleware: New was given a nil validator: look at the error of claims.NewValidator")
 	}
 	g := &Guard{validator: v, realm: "api", errorHandler: writeError}
-	_, g.vetsSyntax = v.(*claims.Validator) // so a good token need not be looked through twice
+	_, g.ours = v.(*claims.Validator)
 	for _, option := range options {
 		if option.apply != nil { // the zero Option sets nothing
 			option.apply(g)
@@ -252,7 +253,7 @@ type passage struct {
 	guard           *Guard
 	token           string
 	from            place
-	claims          *claims.Claims // the validator's: what is believed
+	claims          *claims.Claims // the validator's: what is believed; see validate
 	met             []Requirement  // of the guards that the request has come to
 
 	// The handler's copy of the claims, which it may change. It is made when it is
@@ -307,9 +308,9 @@ func (g *Guard) authenticate(r *http.Request) (*passage, *Error) {
 	if p, _ := r.Context().Value(passageKey{}).(*passage); p != nil && p.guard == g && p.token == found.token && p.lasts() {
 		return p, nil
 	}
-	c, err := g.validator.Validate(r.Context(), found.token)
+	c, err := g.validate(r.Context(), found.token)
 	switch {
-	case err != nil && g.vetsSyntax && !wasRead(err) && !isToken68(found.token):
+	case err != nil && g.ours && !wasRead(err) && !isToken68(found.token):
 		return nil, invalidRequest(sayOneHeader, errNotOneToken)
 	case isOurs(err):
 		return nil, unavailable(err)
@@ -319,6 +320,19 @@ func (g *Guard) authenticate(r *http.Request) (*passage, *Error) {
 		return nil, unavailable(errors.New("middleware: the validator returned neither claims nor an error"))
 	}
 	return &passage{guard: g, token: found.token, from: found.from, claims: c}, nil
+}
+
+// validate asks the validator. What it says may be shared with other requests, so
+// whoever is not of this package gets a copy.
+func (g *Guard) validate(ctx context.Context, token string) (*claims.Claims, error) {
+	if !g.ours {
+		return g.validator.Validate(ctx, token)
+	}
+	c, err := known.Validate(g.validator, ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*claims.Claims), nil
 }
 
 // wasRead reports whether the validator's error says that the token is as a b64token

@@ -260,9 +260,24 @@ func (m byMethod) String() string {
 // meet, and the refusal.
 func meet(requirements []Requirement, r *http.Request, c *claims.Claims) (Requirement, *Error) {
 	for _, requirement := range requirements {
-		if err := requirement.Check(r, c); err != nil {
+		shown := c
+		if !isOwn(behindMethod(requirement, r)) { // it might change them
+			shown = copyOf(c)
+		}
+		if err := requirement.Check(r, shown); err != nil {
 			return requirement, refusalOf(err)
 		}
 	}
 	return nil, nil
+}
+
+// isOwn reports whether the requirement is one of this package, and none of its code
+// is somebody else's.
+func isOwn(requirement Requirement) bool {
+	switch requirement.(type) {
+	case scopes, clients, issuers, machine, notMachine, claim, acr, maxAuthAge:
+		return true
+	default:
+		return false
+	}
 }
