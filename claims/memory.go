@@ -115,12 +115,14 @@ type hitCount struct {
 // It is not changed once it is in the table, and holds on to nothing that has the
 // token's signature, or that another may change.
 type remembered struct {
-	tag  uint64
-	seal [sealSize]byte
-
+	// What is looked at of a bucket's other tokens comes first: it is in one line of the
+	// processor's cache.
+	tag      uint64
 	until    time.Time    // its time is over, leeway included
 	lastUsed atomic.Int64 // in seconds
-	size     int64
+
+	seal [sealSize]byte
+	size int64
 
 	issuer     *issuer
 	algorithm  string
@@ -250,16 +252,23 @@ func (m *memory) keep(r *remembered, now time.Time) {
 }
 
 // put puts a token into its bucket: into its own slot, a free one, or that of the
-// token that was used least recently.
+// token that was used least recently. Where the bytes have run out, a free one is the
+// last choice, so that a token of this bucket goes and no other need be looked at.
 func (m *memory) put(r *remembered, now time.Time) {
+	const first, last = math.MinInt64, math.MaxInt64
+	full := m.bytes.Load()+r.size > m.maxBytes
 	b := m.bucket(r.tag)
-	least, since := &b[0], int64(math.MaxInt64)
+	var least *slot
+	since := int64(last)
 	for n := range b {
-		there, used := b[n].Load(), int64(math.MinInt64)
-		switch {
+		var used int64
+		switch there := b[n].Load(); {
+		case there == nil && full:
+			used = last - 1
 		case there == nil || there.isOver(now):
+			used = first + 1
 		case there.tag == r.tag:
-			least, since = &b[n], used
+			used = first
 		default:
 			used = there.lastUsed.Load()
 		}
