@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bearerguard/bearerguard/internal/jws"
 	"github.com/bearerguard/bearerguard/internal/plain"
 	"github.com/bearerguard/bearerguard/internal/strictjson"
 	"github.com/bearerguard/bearerguard/jwks"
@@ -72,7 +71,7 @@ const (
 // otherwise good.
 func (v *Validator) Explain(ctx context.Context, token string) Report {
 	_, only := v.only()
-	i := &inspection{validator: v, token: token, issuer: only, room: new(jws.Room)}
+	i := &inspection{validator: v, token: token, issuer: only, room: new(room)}
 	var report Report
 	for _, s := range steps {
 		check := Check{Name: s.name, Outcome: NotReached}

@@ -57,8 +57,8 @@ type inspection struct {
 	token     string
 
 	form      jws.Compact
-	room      *jws.Room // of the form
 	payload   strictjson.Object
+	room      *room   // of form and payload
 	issuer    *issuer // whose configuration is used …
 	trusted   bool    // … and the token is from it
 	algorithm bool    // its algorithm is accepted
@@ -68,6 +68,12 @@ type inspection struct {
 	claims    *Claims
 
 	failed bool // a step has failed; Explain only
+}
+
+// A room is memory for what nobody needs once the token has been checked.
+type room struct {
+	form    jws.Room
+	payload [16]strictjson.Member
 }
 
 // readForm takes the token apart. Its size is looked at first, since decoding
@@ -80,7 +86,7 @@ func (i *inspection) readForm(context.Context) error {
 		most := i.validator.maxSize
 		return &refusal{ErrTooLarge, words(func() string { return fmt.Sprintf("it has %d bytes, and %d are the most", size, most) })}
 	}
-	form, err := i.room.Parse(i.token)
+	form, err := i.room.form.Parse(i.token)
 	if err != nil {
 		sentinel := ErrMalformed
 		for _, e := range formErrors {
@@ -93,7 +99,7 @@ func (i *inspection) readForm(context.Context) error {
 	if len(form.KeyID) > jwks.MaxIDLength {
 		return fmt.Errorf("%w: its kid has %d bytes, and %d are the most", ErrMalformed, len(form.KeyID), jwks.MaxIDLength)
 	}
-	payload, err := strictjson.ParseObject(form.Payload)
+	payload, err := strictjson.ParseObjectIn(i.room.payload[:], form.Payload)
 	if err != nil {
 		return fmt.Errorf("%w: its payload is %w", ErrMalformed, err)
 	}
@@ -222,7 +228,7 @@ func (i *inspection) checkProfile(context.Context) error {
 // the wait for keys. Explain comes here without a key, where the signature is not
 // good.
 func (i *inspection) readClaims(context.Context) error {
-	c, err := newClaims(i.payload, i.issuer.scopeClaims)
+	c, err := newClaims(i.payload.Clone(), i.issuer.scopeClaims)
 	if err != nil {
 		return err
 	}

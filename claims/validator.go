@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/bearerguard/bearerguard/internal/jws"
 	"github.com/bearerguard/bearerguard/internal/known"
 	"github.com/bearerguard/bearerguard/internal/wiring"
 	"github.com/bearerguard/bearerguard/jwks"
@@ -402,7 +401,7 @@ func (v *Validator) believe(ctx context.Context, token string) (_ *Claims, share
 // A roomyInspection has the room that a token is taken apart in.
 type roomyInspection struct {
 	inspection
-	own jws.Room
+	own room
 }
 
 // inspect returns an inspection of the token, to be given back when it is over.

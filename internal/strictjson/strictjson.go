@@ -67,7 +67,7 @@ func ParseObject(document string) (Object, error) { return ParseObjectIn(nil, do
 
 // ParseObjectIn is [ParseObject] with room for the members, for a caller that reads
 // one document after the other. An object that has the room must not be used any more
-// when the next one gets it.
+// when the next one gets it; see [Object.Clone].
 func ParseObjectIn(room []Member, document string) (Object, error) {
 	if !utf8.ValidString(document) {
 		return Object{}, fmt.Errorf("%w: it is not UTF-8", ErrSyntax)
@@ -83,6 +83,13 @@ func ParseObjectIn(room []Member, document string) (Object, error) {
 		return Object{}, r.fail("something follows the object")
 	}
 	return object, nil
+}
+
+// Clone returns the object with memory of its own for the members, and no more than it
+// needs. The text is shared.
+func (o Object) Clone() Object {
+	o.members = append(make([]Member, 0, len(o.members)), o.members...)
+	return o
 }
 
 // Lookup returns the value of the member with that name.
