@@ -19,7 +19,7 @@ const maxRetryAfter = 24 * time.Hour
 // before the error handler runs, so that no handler can forget the challenge.
 func (p *protected) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 	h := w.Header()
-	h.Set("Cache-Control", "no-store")
+	h["Cache-Control"] = []string{"no-store"}
 	answer := &refusalWriter{ResponseWriter: w, status: e.Status}
 	wait := min(e.RetryAfter, maxRetryAfter)
 	switch e.Status {
@@ -168,7 +168,7 @@ func writeError(w http.ResponseWriter, _ *http.Request, e *Error) {
 	if body == nil {
 		body = bodyOf(e)
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header()["Content-Type"] = []string{"application/json"}
 	w.WriteHeader(e.Status)
 	_, _ = w.Write(body) // an error means that the client is gone
 }
