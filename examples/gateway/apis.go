@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
 
 	"github.com/bearerguard/bearerguard/claims"
@@ -19,9 +17,8 @@ const (
 
 // newGateway returns both APIs. Each has a guard of its own, so that a token for one is
 // nothing to the other: no code has to remember to look at the audience.
-func newGateway(ofHealth, ofBilling middleware.Validator, log io.Writer) http.Handler {
-	observe := middleware.WithObserver(middleware.LogDecisions(slog.New(slog.NewTextHandler(log, nil))))
-	healthGuard, billingGuard := middleware.New(ofHealth, observe), middleware.New(ofBilling, observe)
+func newGateway(ofHealth, ofBilling middleware.Validator) http.Handler {
+	healthGuard, billingGuard := middleware.New(ofHealth), middleware.New(ofBilling)
 	mux := http.NewServeMux()
 	mux.Handle("GET /health/patients", healthGuard.RequireScope("read:patients")(says("Ada, Grace")))
 	mux.Handle("GET /billing/bills", billingGuard.RequireScope("read:bills")(says("12.50")))

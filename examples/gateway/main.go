@@ -8,105 +8,53 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"os/signal"
-	"regexp"
-	"text/tabwriter"
 
 	"github.com/bearerguard/bearerguard/authtest"
+	"github.com/bearerguard/bearerguard/examples/internal/stage"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "gateway:", err)
-		os.Exit(1)
-	}
-}
+func main() { stage.Main("gateway", play) }
 
-func run(ctx context.Context, stdout io.Writer) error {
-	issuer, err := authtest.Start("127.0.0.1:0")
+func play(ctx context.Context, s *stage.Stage) error {
+	ofHealth, ofBilling, err := newValidators(s.Issuer.URL(), nil)
 	if err != nil {
 		return err
 	}
-	defer issuer.Close()
-	ofHealth, ofBilling, err := newValidators(issuer.URL(), nil)
-	if err != nil {
+	s.Open(newGateway(ofHealth, ofBilling))
+	fmt.Fprintf(s.Out, "issuer   %s\nhealth   %s%s, audience %s, needs read:patients\nbilling  %s%s, audience %s, needs read:bills\n\n",
+		s.Issuer.URL(), s.URL, paths[0], health, s.URL, paths[1], billing)
+	table := s.Table(paths...)
+	for _, a := range acts(s.Issuer) {
+		table.Send(ctx, a.sent, a.token, a.want...)
+	}
+	if err := table.End(); err != nil {
 		return err
 	}
-	var log bytes.Buffer // of one request, written before it is answered
-	server := httptest.NewServer(newGateway(ofHealth, ofBilling, &log))
-	defer server.Close()
-
-	fmt.Fprintf(stdout, "issuer   %s\nhealth   %s/health/patients, %s, needs read:patients\nbilling  %s/billing/bills, %s, needs read:bills\n\n",
-		issuer.URL(), server.URL, health, server.URL, billing)
-	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "TOKEN\tHEALTH\tBILLING\tWHY NOT")
-	for _, a := range acts(issuer) {
-		var status [2]int
-		why := ""
-		for n, path := range []string{"/health/patients", "/billing/bills"} {
-			log.Reset()
-			if status[n], err = get(ctx, server.URL+path, a.token); err != nil {
-				return err
-			}
-			if match := reason.FindSubmatch(log.Bytes()); match != nil {
-				why = string(match[1])
-			}
-		}
-		fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", a.sent, status[0], status[1], cmp.Or(why, "-"))
-		if status != a.want {
-			_ = table.Flush()
-			return fmt.Errorf("%s: answered %v, and should be %v", a.sent, status, a.want)
-		}
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprint(stdout, "\nIn a token for both, nothing says which scope is whose: it holds at both. So let two\nAPIs of one issuer never mean different things by one word.\n")
+	fmt.Fprint(s.Out, "\nIn a token for both, nothing says which scope is whose: it holds at both. So let two\nAPIs of one issuer never mean different things by one word.\n")
 	return nil
 }
+
+var paths = []string{"/health/patients", "/billing/bills"}
 
 // An act is a token, and how the two APIs should answer.
 type act struct {
 	sent  string
 	token string
-	want  [2]int
+	want  []int
 }
 
 func acts(issuer *authtest.Issuer) []act {
 	aud, scope := authtest.Audience, authtest.Scope
 	return []act{
-		{"for health, read:patients", issuer.Token(aud(health), scope("read:patients")), [2]int{200, 401}},
-		{"for billing, read:bills", issuer.Token(aud(billing), scope("read:bills")), [2]int{401, 200}},
-		{"for health, with both scopes", issuer.Token(aud(health), scope("read:patients", "read:bills")), [2]int{200, 401}},
-		{"for both, with both scopes", issuer.Token(aud(health, billing), scope("read:patients", "read:bills")), [2]int{200, 200}},
-		{"for both, read:patients", issuer.Token(aud(health, billing), scope("read:patients")), [2]int{200, 403}},
-		{"for health with a slash more", issuer.Token(aud(health+"/"), scope("read:patients")), [2]int{401, 401}},
-		{"ID Token", issuer.IDToken(), [2]int{401, 401}},
-		{"ID Token whose aud has both", issuer.IDToken(aud(authtest.DefaultClientID, health, billing)), [2]int{401, 401}},
+		{"for health, read:patients", issuer.Token(aud(health), scope("read:patients")), []int{200, 401}},
+		{"for billing, read:bills", issuer.Token(aud(billing), scope("read:bills")), []int{401, 200}},
+		{"for health, with both scopes", issuer.Token(aud(health), scope("read:patients", "read:bills")), []int{200, 401}},
+		{"for both, with both scopes", issuer.Token(aud(health, billing), scope("read:patients", "read:bills")), []int{200, 200}},
+		{"for both, read:patients", issuer.Token(aud(health, billing), scope("read:patients")), []int{200, 403}},
+		{"for health with a slash more", issuer.Token(aud(health+"/"), scope("read:patients")), []int{401, 401}},
+		{"ID Token", issuer.IDToken(), []int{401, 401}},
+		{"ID Token whose aud has both", issuer.IDToken(aud(authtest.DefaultClientID, health, billing)), []int{401, 401}},
 	}
-}
-
-var reason = regexp.MustCompile(`reason="?\w+: ([^:"]+)`)
-
-func get(ctx context.Context, url, token string) (status int, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return 0, err
-	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return 0, err
-	}
-	return response.StatusCode, response.Body.Close()
 }

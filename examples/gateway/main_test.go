@@ -9,17 +9,18 @@ import (
 	"testing"
 
 	"github.com/bearerguard/bearerguard/authtest"
+	"github.com/bearerguard/bearerguard/examples/internal/stage"
 	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/stretchr/testify/require"
 )
 
 func TestItRunsAsItShould(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), &out))
+	require.NoError(t, stage.Run(t.Context(), &out, play))
 	for _, row := range []string{
-		`for health, read:patients +200 +401 +the token is for another audience`,
-		`for both, with both scopes +200 +200 +-`,
-		`for both, read:patients +200 +403 +the token lacks a scope`,
+		`for health, read:patients +200 +401 +Ada, Grace; the token is for another audience$`,
+		`for both, with both scopes +200 +200 +Ada, Grace; 12.50$`,
+		`for both, read:patients +200 +403 +Ada, Grace; the token lacks a scope: read:bills$`,
 		`ID Token whose aud has both +401 +401 +the token is an ID Token`,
 	} {
 		require.Regexp(t, `(?m)^`+row, out.String())
@@ -30,7 +31,7 @@ func TestItRunsAsItShould(t *testing.T) {
 func TestItEndsWhenItIsInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
-	require.ErrorIs(t, run(ctx, io.Discard), context.Canceled)
+	require.ErrorIs(t, stage.Run(ctx, io.Discard, play), context.Canceled)
 }
 
 func newTestGateway(t *testing.T) (*authtest.Issuer, http.Handler) {
@@ -38,13 +39,13 @@ func newTestGateway(t *testing.T) (*authtest.Issuer, http.Handler) {
 	issuer := authtest.NewIssuer(t)
 	ofHealth, ofBilling, err := newValidators(issuer.URL(), issuer.HTTPClient())
 	require.NoError(t, err)
-	return issuer, newGateway(ofHealth, ofBilling, io.Discard)
+	return issuer, newGateway(ofHealth, ofBilling)
 }
 
 func TestEachAPIAnswersForItself(t *testing.T) {
 	issuer, gateway := newTestGateway(t)
 	for _, a := range acts(issuer) {
-		for n, path := range []string{"/health/patients", "/billing/bills"} {
+		for n, path := range paths {
 			for range 2 { // what one API has seen and remembers opens nothing at the other
 				r := httptest.NewRequest("GET", path, nil)
 				r.Header.Set("Authorization", "Bearer "+a.token)
@@ -78,14 +79,14 @@ func TestAMistakeShowsAtTheStart(t *testing.T) {
 func TestBothAPIsStand(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	issuer.Suite(t, authtest.Target{
-		Handler:  func(v middleware.Validator) http.Handler { return newGateway(v, issuer.Validator(billing), io.Discard) },
+		Handler:  func(v middleware.Validator) http.Handler { return newGateway(v, issuer.Validator(billing)) },
 		Request:  httptest.NewRequest("GET", "/health/patients", nil),
 		Audience: health,
 		Scope:    []string{"read:patients"},
 	})
 	issuer = authtest.NewIssuer(t)
 	issuer.Suite(t, authtest.Target{
-		Handler:  func(v middleware.Validator) http.Handler { return newGateway(issuer.Validator(health), v, io.Discard) },
+		Handler:  func(v middleware.Validator) http.Handler { return newGateway(issuer.Validator(health), v) },
 		Request:  httptest.NewRequest("GET", "/billing/bills", nil),
 		Audience: billing,
 		Scope:    []string{"read:bills"},

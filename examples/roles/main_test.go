@@ -10,16 +10,17 @@ import (
 
 	"github.com/bearerguard/bearerguard/authtest"
 	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/examples/internal/stage"
 	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/stretchr/testify/require"
 )
 
 func TestItRunsAsItShould(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), &out))
+	require.NoError(t, stage.Run(t.Context(), &out, play))
 	for _, row := range []string{
-		`a doctor +200 +-`,
-		`the role in https://example.com/Roles +403 +the token has none of the roles`,
+		`a doctor +200 +charts of org-1 for user-1, \[doctor\]`,
+		`a doctor by a claim named roles +403 +the token has none of the roles`,
 		`a doctor, openid profile email only +403 +the token lacks a scope: read:charts`,
 		`a doctor of org-2, which is suspended +401 +the organization is suspended`,
 	} {
@@ -31,23 +32,23 @@ func TestItRunsAsItShould(t *testing.T) {
 func TestItEndsWhenItIsInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
-	require.ErrorIs(t, run(ctx, io.Discard), context.Canceled)
+	require.ErrorIs(t, stage.Run(ctx, io.Discard, play), context.Canceled)
 }
 
 // ask sends a doctor's request of org-1 with these claims besides.
 func ask(issuer *authtest.Issuer, api http.Handler, token ...authtest.TokenOption) *httptest.ResponseRecorder {
 	r := httptest.NewRequest("GET", "/orgs/org-1/charts", nil)
-	issuer.Authorize(r, append(options{read, doctor, org("org-1")}, token...)...)
+	issuer.Authorize(r, append([]authtest.TokenOption{read, doctor, org("org-1")}, token...)...)
 	w := httptest.NewRecorder()
 	api.ServeHTTP(w, r)
 	return w
 }
 
-func newTestAPI(t *testing.T, suspended map[string]bool) (*authtest.Issuer, http.Handler) {
+func newTestAPI(t *testing.T, no suspended) (*authtest.Issuer, http.Handler) {
 	t.Helper()
 	issuer := authtest.NewIssuer(t)
 	config := issuer.Config(audience)
-	config.Check = check(suspended)
+	config.Check = no.check
 	validator, err := claims.NewValidator(config)
 	require.NoError(t, err)
 	return issuer, newAPI(validator)
@@ -74,12 +75,12 @@ func TestProfileScopesPermitNothing(t *testing.T) {
 
 // A check is asked each time, also about a token that was good before.
 func TestAnOrganizationIsSuspendedAtOnce(t *testing.T) {
-	suspended := map[string]bool{}
-	issuer, api := newTestAPI(t, suspended)
+	no := suspended{}
+	issuer, api := newTestAPI(t, no)
 	r := httptest.NewRequest("GET", "/orgs/org-1/charts", nil)
 	issuer.Authorize(r, read, doctor, org("org-1"))
 	for n, status := range []int{200, 200, 401} {
-		suspended["org-1"] = n == 2
+		no["org-1"] = n == 2
 		w := httptest.NewRecorder()
 		api.ServeHTTP(w, r)
 		require.Equal(t, status, w.Code)
@@ -100,6 +101,7 @@ func TestRolesAreReadInOneWayOnly(t *testing.T) {
 		`,"https://example.com/roles":"doctor"`:                                          401,
 		`,"https://example.com/roles":["Doctor"]`:                                        403,
 		`,"https://example.com/roles":null`:                                              403,
+		``:                                                                               403,
 		`,"ORG_ID":"org-2","https://example.com/roles":["doctor"]`:                       200,
 	} {
 		payload := bytes.ReplaceAll([]byte(head+members+`}`), []byte("ISS"), []byte(issuer.URL()))
@@ -112,7 +114,7 @@ func TestRolesAreReadInOneWayOnly(t *testing.T) {
 }
 
 func TestTheClientIsNotToldWhy(t *testing.T) {
-	issuer, api := newTestAPI(t, map[string]bool{"org-2": true})
+	issuer, api := newTestAPI(t, suspended{"org-2": true})
 	for _, w := range []*httptest.ResponseRecorder{ask(issuer, api, org("org-2")), ask(issuer, api, roles("porter"))} {
 		require.GreaterOrEqual(t, w.Code, 400)
 		require.NotContains(t, w.Body.String(), "suspended")
@@ -126,7 +128,7 @@ func TestTheAPIStands(t *testing.T) {
 		Request:  httptest.NewRequest("GET", "/orgs/org-1/charts", nil),
 		Audience: audience,
 		Scope:    []string{"read:charts"},
-		Token:    options{doctor, org("org-1")},
-		Config:   claims.Config{Check: check(nil)},
+		Token:    []authtest.TokenOption{doctor, org("org-1")},
+		Config:   claims.Config{Check: suspended(nil).check},
 	})
 }
