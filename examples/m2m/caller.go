@@ -34,6 +34,15 @@ type caller struct {
 // after a new one would be refused as well, and issuers limit or charge for them.
 const patience = 10 * time.Second
 
+// credentials are with whom the caller gets tokens, and for which API.
+func credentials(tokenURL, id, secret, audience string) *clientcredentials.Config {
+	return &clientcredentials.Config{
+		ClientID: id, ClientSecret: secret, TokenURL: tokenURL,
+		EndpointParams: url.Values{"audience": {audience}}, // Auth0's; resource with RFC 8707
+		AuthStyle:      oauth2.AuthStyleInHeader,           // else it tries both at first
+	}
+}
+
 // newCaller returns the HTTP client of one service that calls another.
 func newCaller(config *clientcredentials.Config, to *url.URL, base http.RoundTripper) *http.Client {
 	return &http.Client{Transport: &caller{config: config, to: to, base: base}, Timeout: 30 * time.Second}

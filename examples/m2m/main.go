@@ -4,73 +4,116 @@
 //	go run ./examples/m2m
 //
 // It starts a fake authorization server and the service that is called, on loopback
-// ports, prints what happens when all is well and when it is not, and ends.
-//
-// reports.go is the service that is called, caller.go the client of the one that calls;
-// acts.go is what happens.
+// ports, prints what happens when all is well and when it is not, and ends. reports.go is
+// the service that is called, caller.go the client of the one that calls.
 package main
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"os"
-	"os/signal"
+	"regexp"
+	"strings"
+	"time"
 
 	"github.com/bearerguard/bearerguard/authtest"
 	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/examples/internal/stage"
 	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
 )
 
 const audience = "https://example.com/reports-api"
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "m2m:", err)
-		os.Exit(1)
-	}
-}
+func main() { stage.Main("m2m", play) }
 
-func run(ctx context.Context, stdout io.Writer) error {
-	issuer, err := authtest.Start("127.0.0.1:0")
+func play(ctx context.Context, s *stage.Stage) error {
+	s.Issuer.AddClient("nightly", "nightly-secret", audience, "read:reports", "write:reports")
+	s.Issuer.AddClient("viewer", "viewer-secret", audience, "read:reports")
+	validator, err := claims.NewValidator(claims.Config{Issuer: s.Issuer.URL(), Audience: audience})
 	if err != nil {
 		return err
 	}
-	defer issuer.Close()
-	issuer.AddClient("nightly", "nightly-secret", audience, "read:reports", "write:reports")
-	issuer.AddClient("viewer", "viewer-secret", audience, "read:reports")
-
-	validator, err := claims.NewValidator(claims.Config{Issuer: issuer.URL(), Audience: audience})
+	s.Open(newReports(validator))
+	to, err := url.Parse(s.URL)
 	if err != nil {
 		return err
 	}
-	var log bytes.Buffer // written before the answer is sent, and read after
-	server := httptest.NewServer(newReports(validator, &log))
-	defer server.Close()
-	to, err := url.Parse(server.URL)
-	if err != nil {
-		return err
-	}
-	as := func(id, secret, audience string) *http.Client {
-		return newCaller(&clientcredentials.Config{
-			ClientID: id, ClientSecret: secret, TokenURL: issuer.TokenURL(),
-			EndpointParams: url.Values{"audience": {audience}}, // Auth0's; resource with RFC 8707
-			AuthStyle:      oauth2.AuthStyleInHeader,           // else it tries both at first
-		}, to, http.DefaultTransport)
-	}
-	s := stage{issuer: issuer, server: server.URL, log: &log, as: as}
-	fmt.Fprintf(stdout, "issuer   %s\nreports  %s/reports, for machines with the scope write:reports\n", issuer.URL(), server.URL)
-	for _, act := range s.acts() {
-		if err := s.play(ctx, act, stdout); err != nil {
+	fmt.Fprintf(s.Out, "issuer   %s\nreports  %s/reports, for machines with the scope write:reports\n", s.Issuer.URL(), s.URL)
+	for _, a := range acts(s.Issuer, to) {
+		if err := a.show(ctx, s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// An act is one request, and what the caller should see of its answer.
+type act struct {
+	title  string
+	client *http.Client
+	want   string // a regular expression
+}
+
+func acts(issuer *authtest.Issuer, to *url.URL) []act {
+	as := func(id, secret, audience string) *http.Client {
+		return newCaller(credentials(issuer.TokenURL(), id, secret, audience), to, http.DefaultTransport)
+	}
+	// has puts a token into the caller's hand, which believes it to be good for an hour.
+	has := func(client *http.Client, options ...authtest.TokenOption) *http.Client {
+		token := issuer.Token(append(options, authtest.Audience(audience), authtest.Scope("write:reports"))...)
+		client.Transport.(*caller).token = &oauth2.Token{AccessToken: token, Expiry: time.Now().Add(time.Hour)}
+		return client
+	}
+	nightly := as("nightly", "nightly-secret", audience)
+	// What a caller holds whose request was an hour on its way. (A test lets that pass.)
+	late := has(as("nightly", "nightly-secret", audience), authtest.Subject("nightly"), authtest.ClientID("nightly"), authtest.Expiry(time.Now().Add(-time.Hour)))
+	user := has(as("", "", audience), authtest.AuthTime(time.Now()))
+	return []act{
+		{"The nightly job sends a report, for which it gets a token", nightly, `^201 7 bytes from nightly$`},
+		{"The token expires on the way: it gets another, and sends the report again", late, `^201 7 bytes from nightly$`},
+		{"Its secret is wrong", as("nightly", "yesterday's", audience), `"invalid_client"`},
+		{"It asks for a token for an API that it may not call", as("nightly", "nightly-secret", "https://example.com/reports"), `"invalid_target"`},
+		{"A machine without the scope", as("viewer", "viewer-secret", audience), `^403 .*insufficient_scope.*scope="write:reports"`},
+		{"A user's token, which has the scope", user, `^403 Bearer realm="api"$`},
+	}
+}
+
+// show sends the report, and prints what the caller sees and why the service refuses.
+func (a act) show(ctx context.Context, s *stage.Stage) error {
+	saw, err := send(ctx, a.client, s.URL)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Out, "\n%s.\n    the caller sees  %s\n", a.title, saw)
+	for _, refusal := range s.Refusals() {
+		fmt.Fprintf(s.Out, "    reports refuses  %s\n", refusal)
+	}
+	if !regexp.MustCompile(a.want).MatchString(saw) {
+		return fmt.Errorf("%s: the caller should see %s", a.title, a.want)
+	}
+	return nil
+}
+
+// send sends a report, and returns what the caller sees in one line.
+func send(ctx context.Context, client *http.Client, server string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, server+"/reports", strings.NewReader("all ok\n"))
+	if err != nil {
+		return "", err
+	}
+	response, err := client.Do(request)
+	if refused := (*oauth2.RetrieveError)(nil); errors.As(err, &refused) {
+		return fmt.Sprintf("no token: %q (%d)", refused.ErrorCode, refused.Response.StatusCode), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if challenge := response.Header.Get("WWW-Authenticate"); challenge != "" {
+		body = []byte(challenge)
+	}
+	return fmt.Sprint(response.StatusCode, " ", strings.TrimSpace(string(body))), err
 }

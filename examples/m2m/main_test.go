@@ -15,22 +15,22 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/authtest"
+	"github.com/bearerguard/bearerguard/examples/internal/stage"
 	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
 )
 
 func TestItRunsAsItShould(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), &out))
+	require.NoError(t, stage.Run(t.Context(), &out, play))
 	for _, line := range []string{
 		"    the caller sees  201 7 bytes from nightly\n",
-		"    reports logs     status=401 reason=\"claims: the token has expired: 1 h ago",
+		"    reports refuses  401 the token has expired: 1 h ago",
 		"    the caller sees  no token: \"invalid_client\" (401)\n",
 		"    the caller sees  no token: \"invalid_target\" (400)\n",
-		"    reports logs     status=403 requirement=\"scope write:reports\"",
-		"    reports logs     status=403 requirement=\"a machine\"",
+		"    reports refuses  403 the token lacks a scope: write:reports\n",
+		"    reports refuses  403 the token has no sign of a machine\n",
 	} {
 		require.Contains(t, out.String(), line)
 	}
@@ -39,16 +39,16 @@ func TestItRunsAsItShould(t *testing.T) {
 
 // A wrong answer must show, or what is printed proves nothing.
 func TestAWrongAnswerIsAnError(t *testing.T) {
-	open := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	defer open.Close()
-	s := stage{server: open.URL, log: new(bytes.Buffer)}
-	require.EqualError(t, s.play(t.Context(), act{"A user's token", http.DefaultClient, "^403 "}, io.Discard), "A user's token: the caller should see ^403 ")
+	require.EqualError(t, stage.Run(t.Context(), io.Discard, func(ctx context.Context, s *stage.Stage) error {
+		s.Open(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		return act{"A user's token", http.DefaultClient, "^403 "}.show(ctx, s)
+	}), "A user's token: the caller should see ^403 ")
 }
 
 func TestItEndsWhenItIsInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
-	require.ErrorIs(t, run(ctx, io.Discard), context.Canceled)
+	require.ErrorIs(t, stage.Run(ctx, io.Discard, play), context.Canceled)
 }
 
 // The rest is in memory, where an hour is soon over.
@@ -71,11 +71,8 @@ type services struct {
 func newServices(t *testing.T) *services {
 	s := &services{issuer: authtest.NewIssuer(t)}
 	s.issuer.AddClient("nightly", "nightly-secret", audience, "write:reports")
-	s.api = newReports(s.issuer.Validator(audience), io.Discard)
-	config := &clientcredentials.Config{
-		ClientID: "nightly", ClientSecret: "nightly-secret", TokenURL: s.issuer.TokenURL(),
-		EndpointParams: url.Values{"audience": {audience}}, AuthStyle: oauth2.AuthStyleInHeader,
-	}
+	s.api = newReports(s.issuer.Validator(audience))
+	config := credentials(s.issuer.TokenURL(), "nightly", "nightly-secret", audience)
 	s.client = newCaller(config, &url.URL{Scheme: "https", Host: "reports.test"}, roundTripper(s.deliver))
 	s.client.Timeout = 24 * time.Hour // requests here are slow
 	s.caller = s.client.Transport.(*caller)
@@ -179,7 +176,7 @@ func TestABodyThatCannotBeHadAgainIsNotSentAgain(t *testing.T) {
 func TestARefusalOfNewTokensDoesNotMakeMoreOfThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServices(t)
-		s.api = newReports(s.issuer.Validator("https://example.com/moved"), io.Discard) // refuses them all
+		s.api = newReports(s.issuer.Validator("https://example.com/moved")) // refuses them all
 		for range 20 {
 			status, text, err := s.post(t, report())
 			require.NoError(t, err)
@@ -282,7 +279,7 @@ func TestNoTokenIsAnError(t *testing.T) {
 
 func TestTheReportsServiceStands(t *testing.T) {
 	authtest.NewIssuer(t).Suite(t, authtest.Target{
-		Handler:  func(v middleware.Validator) http.Handler { return newReports(v, io.Discard) },
+		Handler:  func(v middleware.Validator) http.Handler { return newReports(v) },
 		Request:  httptest.NewRequest("POST", "/reports", report()),
 		Audience: audience,
 		Scope:    []string{"write:reports"},

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 
 	"github.com/bearerguard/bearerguard/claims"
@@ -13,9 +12,8 @@ import (
 
 // newReports returns the service that is called. Only machines may send reports, and
 // they need the scope.
-func newReports(validator middleware.Validator, log io.Writer) http.Handler {
-	logger := slog.New(slog.NewTextHandler(log, nil))
-	guard := middleware.New(validator, middleware.WithObserver(middleware.LogDecisions(logger)))
+func newReports(validator middleware.Validator) http.Handler {
+	guard := middleware.New(validator)
 	send := guard.Require(middleware.Machine(), middleware.Scopes(scope.All("write:reports")))
 	mux := http.NewServeMux()
 	mux.Handle("POST /reports", send(http.HandlerFunc(receive)))
