@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each program stands in the table, and has a test. Its files are short, except for
-// those that the page names.
+// Each program stands in the table, and has a test. It is short, except for those that
+// the page names.
 func TestTheTableOfProgramsIsComplete(t *testing.T) {
 	page, err := os.ReadFile("README.md")
 	require.NoError(t, err)
@@ -28,12 +28,18 @@ func TestTheTableOfProgramsIsComplete(t *testing.T) {
 		}
 		files, err := filepath.Glob(name + "/*.go")
 		require.NoError(t, err)
+		lines := 0
 		for _, file := range files {
 			text, err := os.ReadFile(file)
 			require.NoError(t, err)
-			if !strings.HasSuffix(file, "_test.go") {
-				require.LessOrEqual(t, strings.Count(string(text), "\n"), 120, file)
+			if strings.HasSuffix(file, "_test.go") {
+				continue
 			}
+			if name == "m2m" {
+				lines = 0 // each file counts by itself
+			}
+			lines += strings.Count(string(text), "\n")
+			require.Less(t, lines, 120, "up to %s", file)
 		}
 	}
 	// And what the page links to is there.
