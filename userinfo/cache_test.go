@@ -163,14 +163,48 @@ func TestRequestsWithOneTokenShareACallThatIsNobodys(t *testing.T) {
 }
 
 func TestARequestThatIsOverStartsNoCall(t *testing.T) {
-	i := saysJSON(`{"sub":"ada"}`)
-	ctx, cancel := context.WithCancel(t.Context())
-	seen := behind(ctx, token, ada())
-	cancel()
-	_, err := i.client(t, userinfo.Config{}).Profile(seen)
-	require.ErrorIs(t, err, context.Canceled)
-	require.ErrorIs(t, err, claims.ErrUnavailable)
-	require.Zero(t, i.asked.Load())
+	synctest.Test(t, func(t *testing.T) {
+		i := saysJSON(`{"sub":"ada"}`)
+		ctx, cancel := context.WithCancel(t.Context())
+		seen := behind(ctx, token, ada())
+		cancel()
+		_, err := i.client(t, userinfo.Config{}).Profile(seen)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, claims.ErrUnavailable)
+		synctest.Wait() // a call would be on a goroutine of its own
+		require.Zero(t, i.asked.Load())
+	})
+}
+
+// A busy context does something whenever somebody asks whether it is over.
+type busy struct {
+	context.Context
+	do func()
+}
+
+func (b *busy) Err() error {
+	do := b.do
+	if b.do = nil; do != nil {
+		do()
+	}
+	return b.Context.Err()
+}
+
+// Between a request's look at the cache and its call, another's call may come back.
+func TestAnAnswerThatHasJustComeIsNotAskedForAgain(t *testing.T) {
+	i := saysJSON(`{"sub":"ada","name":"Ada"}`)
+	users := i.client(t, userinfo.Config{})
+	late, who := &busy{Context: t.Context()}, ada()
+	ctx := behind(late, token, who)
+	late.do = func() {
+		_, err := users.Profile(behind(t.Context(), token, who))
+		require.NoError(t, err)
+	}
+	got, err := users.Profile(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "Ada", got.Name)
+	require.Nil(t, late.do, "the other came in between")
+	require.EqualValues(t, 1, i.asked.Load())
 }
 
 func TestManyAtOnce(t *testing.T) {
