@@ -5,8 +5,12 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/bearerguard/bearerguard/authtest"
 	"github.com/bearerguard/bearerguard/claims"
@@ -115,6 +119,95 @@ func TestADeadIssuerDoesNotTouchTheTokensOfAnother(t *testing.T) {
 	}
 	cancel()
 	require.ErrorIs(t, <-waiting, claims.ErrUnavailable)
+}
+
+// Each of these happens to one provider, and is nothing to the tokens of the other,
+// whether or not the keys of either are known by then.
+func TestTroubleAtOneProviderIsNotTheOthers(t *testing.T) {
+	troubles := map[string]func(*authtest.Issuer){
+		"down":             func(i *authtest.Issuer) { i.SetDown(true) },
+		"slow":             func(i *authtest.Issuer) { i.SetDelay(8 * time.Second) },
+		"silent":           func(i *authtest.Issuer) { i.Hang() },
+		"without keys":     func(i *authtest.Issuer) { i.SetKeySet(authtest.EmptyKeySet) },
+		"talking HTML":     func(i *authtest.Issuer) { i.SetKeySet(authtest.BrokenKeySet) },
+		"with a new key":   func(i *authtest.Issuer) { i.RotateUnpublished() },
+		"and slow with it": func(i *authtest.Issuer) { i.RotateUnpublished(); i.SetDelay(8 * time.Second) },
+	}
+	for name, trouble := range troubles {
+		for _, known := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", known ", known), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					good, bad := authtest.NewIssuer(t), authtest.NewIssuer(t)
+					v, err := claims.NewValidator(bad.Config(audience), claims.WithIssuer(good.Config(audience)))
+					require.NoError(t, err)
+					if known {
+						require.NoError(t, v.Warm(t.Context()))
+					}
+					trouble(bad)
+					var all sync.WaitGroup
+					for range 10 {
+						all.Go(func() {
+							ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+							defer cancel()
+							_, _ = v.Validate(ctx, bad.Token())
+						})
+					}
+					synctest.Wait() // until they all wait, or are through
+					began := time.Now()
+					for range 3 {
+						_, err := v.Validate(t.Context(), good.Token())
+						require.NoError(t, err)
+						require.Zero(t, time.Since(began))
+					}
+					all.Wait()
+					_, err = v.Validate(t.Context(), good.Token())
+					require.NoError(t, err)
+				})
+			})
+		}
+	}
+}
+
+// Whoever can have an address fetched by sending a token can have the API ask whomever
+// he likes. Here all three can be reached, and the token is good at its own issuer.
+func TestATokenOfAnUnknownIssuerHasNothingFetched(t *testing.T) {
+	first, second, stranger := authtest.NewIssuer(t), authtest.NewIssuer(t), authtest.NewIssuer(t)
+	var fetched []string
+	network := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		fetched = append(fetched, r.URL.String())
+		for _, i := range []*authtest.Issuer{first, second, stranger} {
+			if strings.HasPrefix(r.URL.String(), i.URL()) {
+				return i.HTTPClient().Transport.RoundTrip(r)
+			}
+		}
+		return nil, errors.New("there is nobody")
+	})}
+	config := func(i *authtest.Issuer) claims.Config {
+		keys, err := jwks.NewRemote(jwks.Config{Issuer: i.URL(), Client: network})
+		require.NoError(t, err)
+		return claims.Config{Issuer: i.URL(), Audience: audience, Keys: keys}
+	}
+	v, err := claims.NewValidator(config(first), claims.WithIssuer(config(second)))
+	require.NoError(t, err)
+	for _, options := range [][]authtest.TokenOption{
+		nil,
+		{authtest.IssuedBy(strings.TrimSuffix(first.URL(), "/"))},
+		{authtest.IssuedBy(first.URL() + "/")},
+		{authtest.IssuedBy("")},
+		{authtest.WithoutClaim("iss")},
+		{authtest.Header("jku", stranger.KeySetURL())},
+		{authtest.Header("x5u", stranger.URL()), authtest.Claim("jwks_uri", stranger.KeySetURL())},
+	} {
+		_, err := v.Validate(t.Context(), stranger.Token(append(options, authtest.Audience(audience))...))
+		require.ErrorIs(t, err, claims.ErrIssuer)
+		require.Empty(t, fetched)
+	}
+	_, err = v.Validate(t.Context(), first.Token(authtest.Audience(audience), authtest.Header("jku", stranger.KeySetURL())))
+	require.NoError(t, err)
+	for _, url := range fetched {
+		require.True(t, strings.HasPrefix(url, first.URL()), url)
+	}
+	require.NotEmpty(t, fetched)
 }
 
 func TestMistakesWithSeveralIssuers(t *testing.T) {
