@@ -1,9 +1,16 @@
 package userinfo_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -88,6 +95,48 @@ func TestTheCacheIsBounded(t *testing.T) {
 	require.EqualValues(t, 1, ask(0), "the first went")
 	require.EqualValues(t, 1, ask(1), "for which the next oldest goes")
 	require.Zero(t, ask(3))
+}
+
+// A token is as good as a password while it lasts (RFC 9700 §4.9.3): once the request is
+// over, it is nowhere in the memory of the process.
+func TestNoTokenIsKeptInTheClear(t *testing.T) {
+	hide := func(text string) []byte { // so that it is not found here
+		hidden := []byte(text)
+		for n := range hidden {
+			hidden[n] ^= 0xff
+		}
+		return hidden
+	}
+	const marker = "the profile that is kept"
+	i := &issuer{answer: func(*http.Request) (*http.Response, error) { // which holds on to no request
+		return response(nil, 200, "application/json", strings.NewReader(`{"sub":"ada","name":"`+marker+`"}`)), nil
+	}}
+	users := i.client(t, userinfo.Config{MaxAge: time.Hour})
+	secret := hide("eyJhbGciOiJSUzI1NiJ9.e30." + rand.Text() + rand.Text())
+	synctest.Test(t, func(t *testing.T) { // when it is over, so are all its goroutines and their stacks
+		who := ada()
+		for range 2 {
+			_, err := users.Profile(behind(context.Background(), string(hide(string(secret))), who))
+			require.NoError(t, err)
+		}
+	})
+	require.EqualValues(t, 1, i.asked.Load())
+
+	file, err := os.Create(filepath.Join(t.TempDir(), "heap"))
+	require.NoError(t, err)
+	for range 3 {
+		runtime.GC()
+	}
+	debug.WriteHeapDump(file.Fd())
+	require.NoError(t, file.Close())
+	dump, err := os.ReadFile(file.Name())
+	require.NoError(t, err)
+	for n := range dump {
+		dump[n] ^= 0xff
+	}
+	require.False(t, bytes.Contains(dump, secret[len(secret)-20:]), "the token was found")
+	require.True(t, bytes.Contains(dump, hide(`"name":"`+marker)), "else the dump has nothing to tell")
+	runtime.KeepAlive(users)
 }
 
 // What a handler does to its own claims is nobody else's trouble.

@@ -1,11 +1,13 @@
 package userinfo_test
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -17,6 +19,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/bearerguard/bearerguard/userinfo"
 	"github.com/stretchr/testify/require"
 )
@@ -259,6 +262,40 @@ func TestNoTextHasTheTokenInIt(t *testing.T) {
 			}
 			for n := range len(token) - 16 {
 				require.NotContains(t, text, token[n:n+16])
+			}
+		})
+	}
+}
+
+// A guard logs and tells what a requirement returns, and so what Profile has.
+func TestNeitherTheLogNorAnEventHasTheToken(t *testing.T) {
+	for name, i := range map[string]*issuer{
+		"a good answer": saysJSON(`{"sub":"ada"}`),
+		"an error":      {answer: func(*http.Request) (*http.Response, error) { return nil, errors.New("with " + token) }},
+		"a panic":       {answer: func(r *http.Request) (*http.Response, error) { panic(r) }},
+		"no JSON":       saysJSON(token),
+		"401":           says(401, "application/json", token),
+		"a redirect":    says(302, "", "", "Location", "https://evil.example/"+token),
+	} {
+		t.Run(name, func(t *testing.T) {
+			users := i.client(t, userinfo.Config{})
+			var text bytes.Buffer
+			guard := middleware.New(
+				validatorFunc(func(context.Context, string) (*claims.Claims, error) { return ada(), nil }),
+				middleware.WithObserver(middleware.LogDecisions(slog.New(slog.NewJSONHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug})))),
+				middleware.WithObserver(func(_ context.Context, d middleware.Decision) { fmt.Fprintf(&text, "%+v %#v", d, d) }))
+			h := guard.Require(middleware.Func("a profile", func(r *http.Request, _ *claims.Claims) error {
+				_, err := users.Profile(r.Context())
+				return err
+			}))(http.NotFoundHandler())
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Header.Set("Authorization", "Bearer "+token)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			fmt.Fprint(&text, w.Header(), w.Body)
+			require.Contains(t, text.String(), "a profile", "else nothing was told")
+			for n := range len(token) - 16 {
+				require.NotContains(t, text.String(), token[n:n+16])
 			}
 		})
 	}
