@@ -29,6 +29,38 @@ func ExampleNewValidator() {
 	// claims: Config.Audience is empty: set it to the identifier of this API, exactly as in the aud of its access tokens, such as https://example.com/health-api
 }
 
+// A rule of the API's own, with a custom claim: the token is refused on all routes. For
+// one route there is middleware.Func.
+func ExampleConfig_check() {
+	t := new(testing.T)
+	issuer := authtest.NewIssuer(t)
+	type custom struct {
+		Org string `json:"https://example.com/org"`
+	}
+	suspended := map[string]bool{"org-2": true}
+	config := issuer.Config("https://example.com/health-api") // in a program: claims.Config{Issuer: …, Audience: …}
+	config.Check = func(_ context.Context, c *claims.Claims) error {
+		own, err := claims.As[custom](c)
+		if err == nil && suspended[own.Org] {
+			err = errors.New("the organization is suspended")
+		}
+		return err
+	}
+	validator, err := claims.NewValidator(config)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, org := range []any{"org-1", "org-2", 3} {
+		_, err := validator.Validate(context.Background(), issuer.Token(authtest.Claim("https://example.com/org", org)))
+		fmt.Println(err == nil, errors.Is(err, claims.ErrRefused))
+	}
+	// Output:
+	// true false
+	// false true
+	// false true
+}
+
 // A fake issuer stands in for the authorization server here; in a test, t is the
 // test's own.
 func ExampleValidator_Validate() {

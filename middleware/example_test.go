@@ -29,8 +29,10 @@ func exampleIssuer() *authtest.Issuer {
 	return authtest.NewIssuer(t)
 }
 
-func get(h http.Handler, path, token string) {
-	r := httptest.NewRequest("GET", path, nil)
+func get(h http.Handler, path, token string) { send("GET", h, path, token) }
+
+func send(method string, h http.Handler, path, token string) {
+	r := httptest.NewRequest(method, path, nil)
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
@@ -139,6 +141,27 @@ func ExampleIssuers() {
 	get(mux, "/staff", own.Token(authtest.Scope("admin")))
 	// Output:
 	// 404
+	// 403 Bearer realm="api"
+	// 404
+}
+
+// A route for the nightly job, and one for people.
+func ExampleMachine() {
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	mux := http.NewServeMux()
+	mux.Handle("POST /reports", guard.Require(middleware.Machine())(http.NotFoundHandler()))
+	mux.Handle("GET /me", guard.Require(middleware.NotMachine())(http.NotFoundHandler()))
+
+	machine := issuer.Token(authtest.Subject("nightly"), authtest.ClientID("nightly")) // sub is the client: RFC 9068 §2.2
+	user := issuer.Token(authtest.Subject("ada"), authtest.AuthTime(time.Now()))       // there was a login
+	for _, token := range []string{machine, user} {
+		send("POST", mux, "/reports", token)
+		get(mux, "/me", token)
+	}
+	// Output:
+	// 404
+	// 403 Bearer realm="api"
 	// 403 Bearer realm="api"
 	// 404
 }

@@ -152,6 +152,57 @@ func TestClients(t *testing.T) {
 	}
 }
 
+// Issuers write the client in different claims: the allow-list and the events know it by
+// each.
+func TestTheClientIsKnownWhateverTheIssuerCallsIt(t *testing.T) {
+	for shape, claim := range map[authtest.Shape]string{
+		authtest.RFC9068: "client_id", authtest.Auth0: "azp", authtest.Okta: "cid",
+		authtest.EntraIDv1: "appid", authtest.EntraIDv2: "azp", authtest.Keycloak: "azp",
+	} {
+		issuer := authtest.NewIssuer(t)
+		var seen []middleware.Decision
+		guard := middleware.New(issuer.Validator("https://example.com/health-api"), noting(&seen))
+		h := guard.Require(middleware.Clients("mobile-app", "portal"))(ok)
+		for client, status := range map[string]int{"portal": 200, "mobile-app": 200, "another": 403} {
+			r := plain("GET", "/")
+			issuer.Authorize(r, authtest.Like(shape), authtest.Scope("read"), authtest.ClientID(client))
+			require.Equal(t, status, serve(h, r).Code, "%v", shape)
+			last := seen[len(seen)-1]
+			require.Equal(t, client, last.ClientID, "%v", shape)
+			c, _ := last.Claims()
+			_, has := c.Lookup(claim)
+			require.True(t, has, "%v has %s", shape, claim)
+		}
+	}
+}
+
+// What a client may read of a user at the issuer (OpenID Connect Core §5.4) is none of the
+// API's permissions, in whichever claim it comes.
+func TestProfileScopesSatisfyNoPermission(t *testing.T) {
+	profile := []string{"openid", "profile", "email", "address", "phone", "offline_access"}
+	for _, shape := range []authtest.Shape{
+		authtest.RFC9068, authtest.Auth0, authtest.Okta, authtest.EntraIDv1, authtest.EntraIDv2, authtest.Keycloak, authtest.Cognito,
+	} {
+		issuer := authtest.NewIssuer(t)
+		guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+		for _, needs := range []scope.Rule{
+			scope.All("read:patients"), scope.Any("read:patients", "read"), scope.All("openid", "read:patients"),
+			scope.All("read:email"), scope.Any("profiles", "Email", "open"),
+		} {
+			h := guard.Require(middleware.Scopes(needs))(ok)
+			r := plain("GET", "/")
+			issuer.Authorize(r, authtest.Like(shape), authtest.Scope(profile...))
+			w := serve(h, r)
+			require.Equal(t, 403, w.Code, "%v, %v", shape, needs)
+			require.Contains(t, challengeOf(w), `error="insufficient_scope"`)
+		}
+		// And beside a permission they do no harm.
+		r := plain("GET", "/")
+		issuer.Authorize(r, authtest.Like(shape), authtest.Scope(append(profile, "read:patients")...))
+		require.Equal(t, 200, serve(guard.RequireScope("read:patients")(ok), r).Code, "%v", shape)
+	}
+}
+
 func TestIssuers(t *testing.T) {
 	const first, second = "https://login.example.com/", "https://old.example.com/"
 	for issuer, status := range map[string]int{
