@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -18,20 +17,22 @@ import (
 // over. A token may still be refused: it expired on the way, or its key was withdrawn.
 // Then the caller gets another and sends the request once more.
 //
-// (The client of clientcredentials.Config renews by the clock only. And it sends the
-// token wherever a redirect leads.)
+// (clientcredentials.Config's own renews by the clock, and sends it wherever redirects lead.)
 type caller struct {
 	config *clientcredentials.Config
 	to     *url.URL          // the service that the tokens are for, and nobody else
 	base   http.RoundTripper // reaches it
 
-	mu    sync.Mutex
+	kept chan kept // whose turn it is has it; unlike for a mutex, nobody waits too long
+}
+
+type kept struct {
 	token *oauth2.Token // nil: none yet
 	got   time.Time     // when it was
 }
 
-// patience is how old a token must be to be renewed because it was refused. The one
-// after a new one would be refused as well, and issuers limit or charge for them.
+// patience is how old a token must be to be renewed because it was refused. After a new
+// one the next would be refused as well, and issuers limit or charge for them.
 const patience = 10 * time.Second
 
 // credentials are with whom the caller gets tokens, and for which API.
@@ -45,7 +46,9 @@ func credentials(tokenURL, id, secret, audience string) *clientcredentials.Confi
 
 // newCaller returns the HTTP client of one service that calls another.
 func newCaller(config *clientcredentials.Config, to *url.URL, base http.RoundTripper) *http.Client {
-	return &http.Client{Transport: &caller{config: config, to: to, base: base}, Timeout: 30 * time.Second}
+	c := &caller{config: config, to: to, base: base, kept: make(chan kept, 1)}
+	c.kept <- kept{}
+	return &http.Client{Transport: c, Timeout: 30 * time.Second}
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -82,25 +85,28 @@ func (c *caller) RoundTrip(r *http.Request) (*http.Response, error) {
 			return response, nil
 		}
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // so that the connection can be used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // to use the connection again
 	response.Body.Close()
 	return c.base.RoundTrip(authorized(r, other, body))
 }
 
-// get returns a token that is good, and not the one that was refused: for all who
-// have sent that one, it is renewed once.
+// get returns a good token other than the refused one, renewed once for all its senders.
 func (c *caller) get(ctx context.Context, refused string) (*oauth2.Token, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.token.Valid() && (c.token.AccessToken != refused || time.Since(c.got) < patience) {
-		return c.token, nil
+	var k kept
+	select {
+	case k = <-c.kept:
+		defer func() { c.kept <- k }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if k.token.Valid() && (k.token.AccessToken != refused || time.Since(k.got) < patience) {
+		return k.token, nil
 	}
 	token, err := c.config.Token(ctx)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		k = kept{token, time.Now()}
 	}
-	c.token, c.got = token, time.Now()
-	return token, nil
+	return token, err
 }
 
 // authorized returns a copy of the request with the token: a RoundTripper must not

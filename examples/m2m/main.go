@@ -3,9 +3,8 @@
 //
 //	go run ./examples/m2m
 //
-// It starts a fake authorization server and the service that is called, on loopback
-// ports, prints what happens when all is well and when it is not, and ends. reports.go is
-// the service that is called, caller.go the client of the one that calls.
+// It starts a fake authorization server and the service, prints what happens when all is
+// well and when it is not, and ends. The service is reports.go, its client caller.go.
 package main
 
 import (
@@ -64,7 +63,8 @@ func acts(issuer *authtest.Issuer, to *url.URL) []act {
 	// has puts a token into the caller's hand, which believes it to be good for an hour.
 	has := func(client *http.Client, options ...authtest.TokenOption) *http.Client {
 		token := issuer.Token(append(options, authtest.Audience(audience), authtest.Scope("write:reports"))...)
-		client.Transport.(*caller).token = &oauth2.Token{AccessToken: token, Expiry: time.Now().Add(time.Hour)}
+		<-client.Transport.(*caller).kept
+		client.Transport.(*caller).kept <- kept{token: &oauth2.Token{AccessToken: token, Expiry: time.Now().Add(time.Hour)}}
 		return client
 	}
 	nightly := as("nightly", "nightly-secret", audience)

@@ -124,6 +124,28 @@ func (s *services) post(t *testing.T, body io.Reader) (status int, text string, 
 
 func report() io.Reader { return strings.NewReader("all ok\n") }
 
+func TestNobodyWaitsForATokenLongerThanItsRequestMay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServices(t)
+		release := s.issuer.Hang()
+		defer release()
+		begin := time.Now()
+		ctx := context.WithValue(t.Context(), oauth2.HTTPClient, s.issuer.HTTPClient())
+		try := func(patience time.Duration) {
+			ctx, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			_, err := s.caller.get(ctx, "")
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Equal(t, patience, time.Since(begin))
+		}
+		var all sync.WaitGroup
+		all.Go(func() { try(10 * time.Second) }) // it asks the issuer
+		synctest.Wait()
+		all.Go(func() { try(time.Second) }) // it waits for the first
+		all.Wait()
+	})
+}
+
 func TestATokenIsUsedUntilShortlyBeforeItExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServices(t)
