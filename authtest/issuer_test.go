@@ -167,6 +167,58 @@ func TestIssuersHaveNamesAndKeysOfTheirOwn(t *testing.T) {
 	require.ErrorIs(t, err, claims.ErrUnknownKey)
 }
 
+// profile returns what the userinfo endpoint answers to a token.
+func profile(t *testing.T, issuer *authtest.Issuer, token string) (status int, said map[string]any) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, issuer.UserinfoURL(), nil)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+token)
+	response, err := issuer.HTTPClient().Do(r)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.NoError(t, json.NewDecoder(response.Body).Decode(&said))
+	return response.StatusCode, said
+}
+
+// What a guard lets in for the scope openid, the same issuer's userinfo endpoint
+// answers; and what it does not, that refuses.
+func TestUserinfoAndGuardsAgreeOnScopes(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	v := issuer.Validator(audience)
+	claim := func(name string, value any) []authtest.TokenOption {
+		return []authtest.TokenOption{authtest.Claim(name, value)}
+	}
+	tests := map[string][]authtest.TokenOption{
+		"scope in an array":     claim("scope", []string{"openid"}),
+		"scp in a text":         claim("scp", "email openid"),
+		"two in an element":     claim("scope", []string{"email openid"}),
+		"a number among them":   claim("scp", []any{"openid", 7}),
+		"a tab between them":    claim("scope", "email\topenid"),
+		"an object":             claim("scope", map[string]any{"openid": true}),
+		"in each, one is wrong": {authtest.Claim("scope", 7), authtest.Claim("scp", "openid")},
+		"in another claim":      claim("permissions", []string{"openid"}),
+		"none":                  nil,
+	}
+	for _, shape := range shapes {
+		if shape != authtest.Google { // whose access tokens are for no API
+			tests[shape.String()] = []authtest.TokenOption{authtest.Like(shape), authtest.Scope("openid", "email")}
+		}
+	}
+	for name, options := range tests {
+		t.Run(name, func(t *testing.T) {
+			token := issuer.Token(options...)
+			c, err := v.Validate(t.Context(), token)
+			require.NoError(t, err)
+			want := http.StatusForbidden
+			if c.Scope.Contains("openid") {
+				want = http.StatusOK
+			}
+			got, _ := profile(t, issuer, token)
+			require.Equal(t, want, got, "the guard reads %q", c.Scope)
+		})
+	}
+}
+
 func TestRotation(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	v := issuer.Validator(audience)

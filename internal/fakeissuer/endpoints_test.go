@@ -1,6 +1,7 @@
 package fakeissuer_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -229,6 +230,36 @@ func TestUserinfoWantsATokenOfThisIssuerWithOpenID(t *testing.T) {
 		})
 	}
 	require.Equal(t, http.StatusOK, userinfo(t, issuer, "Bearer "+good).StatusCode)
+}
+
+// Providers differ in where scopes stand and how, and each claim is read as package
+// claims reads it: see TestUserinfoAndGuardsAgreeOnScopes in package authtest.
+func TestUserinfoFindsOpenIDWhereverAProviderPutsIt(t *testing.T) {
+	issuer := newIssuer(t)
+	tests := []struct {
+		name   string
+		claims map[string]any
+		status int
+	}{
+		{"scope in a text", map[string]any{"scope": "email openid"}, 200},
+		{"scope in an array", map[string]any{"scope": []string{"email", "openid"}}, 200},
+		{"scp in a text", map[string]any{"scp": "email openid"}, 200},
+		{"scp in an array", map[string]any{"scp": []string{"email", "openid"}}, 200},
+		{"one in each", map[string]any{"scope": "email", "scp": []string{"openid"}}, 200},
+		{"in another claim", map[string]any{"permissions": []string{"openid"}}, 403},
+		{"two in an element", map[string]any{"scope": []string{"email openid"}}, 403},
+		{"separated by a line break", map[string]any{"scope": "email\nopenid"}, 403},
+		{"a number among them", map[string]any{"scp": []any{"openid", 7}}, 403},
+		{"an object", map[string]any{"scope": map[string]any{"openid": true}}, 403},
+		{"in another case", map[string]any{"scope": "OpenID"}, 403},
+		{"null", map[string]any{"scope": nil}, 403},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			token := sign(t, issuer, func(token *fakeissuer.Token) { maps.Copy(token.Claims, tt.claims) })
+			require.Equal(t, tt.status, userinfo(t, issuer, "Bearer "+token).StatusCode)
+		})
+	}
 }
 
 func TestUserinfoRefusesWhatARemovedKeyHasSigned(t *testing.T) {

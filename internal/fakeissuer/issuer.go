@@ -466,8 +466,7 @@ func (i *Issuer) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusUnauthorized, "invalid_token", "no access token of this issuer that is good now")
 		return
 	}
-	list, _ := claims["scope"].(string)
-	if !slices.Contains(strings.Fields(list), "openid") {
+	if !slices.Contains(scopesOf(claims), "openid") {
 		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="openid"`)
 		writeError(w, http.StatusForbidden, "insufficient_scope", "the scope openid is missing")
 		return
@@ -476,6 +475,34 @@ func (i *Issuer) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 	profile := i.Profile(subject)
 	profile["sub"] = subject
 	writeJSON(w, http.StatusOK, profile)
+}
+
+// scopesOf returns the scopes of a token, wherever an authorization server has put
+// them, in "scope" or "scp", and in either form: a text (RFC 8693 §4.2) or an array
+// of texts. A claim of another type has none. So it is read by guards, and a token
+// that opens a route must not be refused here for how it is written.
+func scopesOf(claims map[string]any) (scopes []string) {
+	for _, name := range [...]string{"scope", "scp"} {
+		switch value := claims[name].(type) {
+		case string:
+			scopes = append(scopes, strings.Split(value, " ")...)
+		case []any:
+			scopes = append(scopes, texts(value)...)
+		}
+	}
+	return scopes
+}
+
+// texts returns the elements of an array of texts, none where one is something else.
+func texts(elements []any) (all []string) {
+	for _, element := range elements {
+		text, is := element.(string)
+		if !is {
+			return nil
+		}
+		all = append(all, text)
+	}
+	return all
 }
 
 // AccessToken returns an access token for the audience in the shape of RFC 9068,
