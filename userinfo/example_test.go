@@ -54,7 +54,7 @@ func Example() {
 		fmt.Fprintln(w, user.Name, user.Email, user.EmailVerified)
 	}))
 
-	get(h, issuer.Token(authtest.Subject("ada"), authtest.Scope("openid", "email")))
+	get(h, issuer.Token(authtest.Subject("ada"), authtest.Scope("openid", "profile", "email")))
 	get(h, issuer.Token(authtest.Subject("ada"), authtest.Scope("read:patients")))
 	fmt.Println("calls of the endpoint:", issuer.UserinfoRequests())
 	// Output:
@@ -110,7 +110,7 @@ func ExampleClient_Profile_errors() {
 		fmt.Fprintln(w, "hello,", user.Name)
 	}))
 
-	ask := func() { get(h, issuer.Token(authtest.Subject("ada"), authtest.Scope("openid"))) }
+	ask := func() { get(h, issuer.Token(authtest.Subject("ada"), authtest.Scope("openid", "profile"))) }
 	ask()
 	issuer.SetUserinfo(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "30")
@@ -148,12 +148,12 @@ func ExampleClient_Profile_requirement() {
 		fmt.Fprintln(w, "hello,", user.Name)
 	}))
 
-	get(h, issuer.Token(authtest.Subject("ada"), authtest.Scope("openid")))
-	get(h, issuer.Token(authtest.Subject("eve"), authtest.Scope("openid")))
+	get(h, issuer.Token(authtest.Subject("ada"), authtest.Scope("openid", "profile", "email")))
+	get(h, issuer.Token(authtest.Subject("eve"), authtest.Scope("openid", "profile", "email")))
 	get(h, issuer.Token(authtest.Subject("ada")))
 	fmt.Println("calls of the endpoint:", issuer.UserinfoRequests())
 	issuer.SetDown(true)
-	get(h, issuer.Token(authtest.Subject("ada"), authtest.Scope("openid")))
+	get(h, issuer.Token(authtest.Subject("ada"), authtest.Scope("openid", "profile", "email")))
 	// Output:
 	// 200 hello, Ada Example
 	// 403 {"error":"access_denied","error_description":"the access token does not permit this request"}
@@ -190,8 +190,8 @@ func ExampleWithIssuer() {
 		fmt.Fprintln(w, user.Name)
 	}))
 
-	get(h, current.Token(authtest.Subject("7"), authtest.Scope("openid")))
-	get(h, old.Token(authtest.Subject("ada"), authtest.Scope("openid")))
+	get(h, current.Token(authtest.Subject("7"), authtest.Scope("openid", "profile")))
+	get(h, old.Token(authtest.Subject("ada"), authtest.Scope("openid", "profile")))
 	// Output:
 	// 200 Ada Example-Smith
 	// 200 Ada Example

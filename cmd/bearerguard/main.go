@@ -65,9 +65,10 @@
 //	bearerguard issuer
 //
 // is an authorization server for local development, in any language: discovery,
-// key set, /oauth/token for client credentials, /userinfo. It prints its addresses
-// and lines for curl, and serves until Ctrl-C, on 127.0.0.1:8765 or where -addr
-// says. Its key and its client secret are new in each run.
+// key set, /oauth/token for client credentials, /userinfo, which tells what the
+// scopes of the token ask for. It prints its addresses and lines for curl, and
+// serves until Ctrl-C, on 127.0.0.1:8765 or where -addr says. Its key and its client
+// secret are new in each run.
 //
 // Beside what an authorization server has, GET /dev/access-token and
 // /dev/id-token answer with a token of a user alone, to whoever has the client's

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -191,14 +192,14 @@ func TestUserinfoIsTheProfileOfTheSubject(t *testing.T) {
 	profile := map[string]any{"email": "ada@example.com"}
 	issuer.AddUser(fakeissuer.User{Subject: "user-1", Profile: profile})
 	for _, scheme := range []string{"Bearer", "bearer"} {
-		response := userinfo(t, issuer, scheme+" "+sign(t, issuer, withScope("read:patients openid")))
+		response := userinfo(t, issuer, scheme+" "+sign(t, issuer, withScope("read:patients openid email")))
 		require.Equal(t, http.StatusOK, response.StatusCode)
 		require.Equal(t, map[string]any{"sub": "user-1", "email": "ada@example.com"}, object(t, response))
 	}
 	require.NotContains(t, profile, "sub", "what the caller gave stays as it was")
 
 	stranger := sign(t, issuer, func(token *fakeissuer.Token) {
-		token.Claims["scope"] = "openid"
+		token.Claims["scope"] = "openid email"
 		token.Claims["sub"] = "user-9"
 	})
 	require.Equal(t, map[string]any{"sub": "user-9"}, object(t, userinfo(t, issuer, "Bearer "+stranger)))
@@ -260,6 +261,43 @@ func TestUserinfoFindsOpenIDWhereverAProviderPutsIt(t *testing.T) {
 			require.Equal(t, tt.status, userinfo(t, issuer, "Bearer "+token).StatusCode)
 		})
 	}
+}
+
+// OpenID Connect Core §5.4.
+func TestUserinfoTellsWhatTheScopesAskFor(t *testing.T) {
+	issuer := newIssuer(t)
+	byScope := map[string][]string{
+		"profile": {
+			"name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile",
+			"picture", "website", "gender", "birthdate", "zoneinfo", "locale", "updated_at",
+		},
+		"email":   {"email", "email_verified"},
+		"address": {"address"},
+		"phone":   {"phone_number", "phone_number_verified"},
+	}
+	always := []string{"sub", "org_id", "https://example.com/department"}
+	profile := map[string]any{"org_id": "org-1", "https://example.com/department": "cardiology"}
+	var all []string
+	for scope, names := range byScope {
+		all = append(all, scope)
+		for _, name := range names {
+			profile[name] = "of ada"
+		}
+	}
+	issuer.AddUser(fakeissuer.User{Subject: "user-1", Profile: profile})
+	for _, asked := range append([][]string{nil, {"Email"}, {"offline_access"}, {"email", "phone"}, all},
+		[]string{"profile"}, []string{"email"}, []string{"address"}, []string{"phone"}) {
+		t.Run(strings.Join(asked, " "), func(t *testing.T) {
+			want := slices.Clone(always)
+			for _, scope := range asked {
+				want = append(want, byScope[scope]...)
+			}
+			token := sign(t, issuer, func(token *fakeissuer.Token) { token.Claims["scp"] = append(asked, "openid") })
+			told := object(t, userinfo(t, issuer, "Bearer "+token))
+			require.ElementsMatch(t, want, slices.Collect(maps.Keys(told)))
+		})
+	}
+	require.Len(t, issuer.Profile("user-1"), len(profile), "what is known of the user stays as it was")
 }
 
 func TestUserinfoRefusesWhatARemovedKeyHasSigned(t *testing.T) {

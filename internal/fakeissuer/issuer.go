@@ -450,7 +450,8 @@ func (i *Issuer) client(id, secret string) *client {
 }
 
 // serveUserinfo answers with the profile of the user whom an access token with
-// the scope openid stands for (OpenID Connect Core §5.3).
+// the scope openid stands for (OpenID Connect Core §5.3): sub, the standard claims
+// that the token's further scopes ask for, and all claims that are not standard.
 func (i *Issuer) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	other := i.userinfo
@@ -466,15 +467,34 @@ func (i *Issuer) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusUnauthorized, "invalid_token", "no access token of this issuer that is good now")
 		return
 	}
-	if !slices.Contains(scopesOf(claims), "openid") {
+	scopes := scopesOf(claims)
+	if !slices.Contains(scopes, "openid") {
 		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="openid"`)
 		writeError(w, http.StatusForbidden, "insufficient_scope", "the scope openid is missing")
 		return
 	}
 	subject, _ := claims["sub"].(string)
 	profile := i.Profile(subject)
+	for claim, scope := range scopeOfClaim {
+		if !slices.Contains(scopes, scope) {
+			delete(profile, claim)
+		}
+	}
 	profile["sub"] = subject
 	writeJSON(w, http.StatusOK, profile)
+}
+
+// scopeOfClaim has the scope that each standard claim of a profile is asked for by
+// (OpenID Connect Core §5.4). Without it, a claim is not told: a client that forgets
+// to ask for email has none in production, and must have none in a test.
+var scopeOfClaim = map[string]string{
+	"name": "profile", "family_name": "profile", "given_name": "profile", "middle_name": "profile",
+	"nickname": "profile", "preferred_username": "profile", "profile": "profile", "picture": "profile",
+	"website": "profile", "gender": "profile", "birthdate": "profile", "zoneinfo": "profile",
+	"locale": "profile", "updated_at": "profile",
+	"email": "email", "email_verified": "email",
+	"address":      "address",
+	"phone_number": "phone", "phone_number_verified": "phone",
 }
 
 // scopesOf returns the scopes of a token, wherever an authorization server has put
