@@ -44,6 +44,11 @@ type Target struct {
 	// it names algorithms, good tokens are signed with the first.
 	Config claims.Config
 
+	// Options are those that production gives claims.NewValidator, such as
+	// claims.WithoutMemory, or claims.WithIssuer of another Issuer's Config. With
+	// claims.WithMaxTokenSize of 54 KiB or more, Except has encoding/too-large.
+	Options []claims.Option
+
 	// Status is what the route answers to a good token. Zero means any status
 	// below 400.
 	Status int
@@ -175,9 +180,9 @@ func (s *suite) newHandler() (http.Handler, error) {
 	config := s.target.Config
 	ours := s.issuer.Config(s.target.Audience)
 	config.Issuer, config.Audience, config.Keys = ours.Issuer, ours.Audience, ours.Keys
-	validator, err := claims.NewValidator(config)
+	validator, err := claims.NewValidator(config, s.target.Options...)
 	if err != nil {
-		return nil, fmt.Errorf("Target.Config: %w", err)
+		return nil, fmt.Errorf("Target.Config and Target.Options: %w", err)
 	}
 	handler := s.target.Handler(validator)
 	if handler == nil {

@@ -196,6 +196,11 @@ func TestGuardedRoutesOfManyKindsStand(t *testing.T) {
 			}
 			target.Request = target.Request.WithContext(context.WithValue(t.Context(), tenant{}, "a"))
 		}), usual},
+		{"options", with(func(target *authtest.Target) {
+			target.Options = []claims.Option{
+				claims.WithoutMemory(), claims.WithMaxTokenSize(4 << 10), claims.WithIssuer(authtest.NewIssuer(t).Config(audience)),
+			}
+		}), usual},
 		{"an exception", with(func(target *authtest.Target) {
 			target.Except = map[string]string{"time/expired": "this API is for historians"}
 		}), append([]string{"time/expired"}, usual...)},
@@ -215,6 +220,31 @@ func TestGuardedRoutesOfManyKindsStand(t *testing.T) {
 }
 
 type tenant struct{}
+
+// The API under attack is made with what production gives its validator.
+func TestOptionsAreThoseOfTheValidator(t *testing.T) {
+	issuer, other := authtest.NewIssuer(t), authtest.NewIssuer(t)
+	var made []*claims.Validator
+	target := with(func(target *authtest.Target) {
+		api := target.Handler
+		target.Handler = func(v middleware.Validator) http.Handler {
+			made = append(made, v.(*claims.Validator))
+			return api(v)
+		}
+		config := other.Config(audience)
+		config.Algorithms = []string{"ES256"}
+		target.Options = []claims.Option{claims.WithoutMemory(), claims.WithMaxTokenSize(64 << 10), claims.WithIssuer(config)}
+	})
+	for _, outcome := range issuer.Outcomes(t, target) {
+		require.Equal(t, outcome.Name == "encoding/too-large", outcome.Failure != "", "%s: %s", outcome.Name, outcome.Failure)
+	}
+	require.Greater(t, len(made), 1, "also those that have just started")
+	for _, v := range made {
+		require.Zero(t, v.Memory())
+		_, err := v.Validate(t.Context(), other.Token(authtest.Algorithm("ES256")))
+		require.NoError(t, err)
+	}
+}
 
 // alsoChallenging puts challenges of other schemes before that of a guard.
 type alsoChallenging struct{ http.ResponseWriter }
@@ -350,12 +380,13 @@ func TestAMistakeInATargetFailsTheTestAndSaysWhatToDo(t *testing.T) {
 		}, "the body of Target.Request"},
 		{"no audience", func(target *authtest.Target) { target.Audience = "" }, "Target.Audience is empty"},
 		{"an unknown exception", func(target *authtest.Target) { target.Except = map[string]string{"time/flies": ""} }, "there is no such attack"},
-		{"a wrong configuration", func(target *authtest.Target) { target.Config.Algorithms = []string{"HS256"} }, "Target.Config: "},
-		{"no algorithm", func(target *authtest.Target) { target.Config.Algorithms = []string{} }, "Target.Config: "},
+		{"a wrong configuration", func(target *authtest.Target) { target.Config.Algorithms = []string{"HS256"} }, "Target.Config and Target.Options: "},
+		{"no algorithm", func(target *authtest.Target) { target.Config.Algorithms = []string{} }, "Target.Config and Target.Options: "},
+		{"a wrong option", func(target *authtest.Target) { target.Options = []claims.Option{claims.WithMaxTokenSize(0)} }, "WithMaxTokenSize(0)"},
 		{"a token that is no JSON", func(target *authtest.Target) {
 			target.Token = []authtest.TokenOption{authtest.Claim("x", func() {})}
 		}, "cannot be written as JSON"},
-		{"no claims with scopes", func(target *authtest.Target) { target.Config.ScopeClaims = []string{} }, "Target.Config: "},
+		{"no claims with scopes", func(target *authtest.Target) { target.Config.ScopeClaims = []string{} }, "Target.Config and Target.Options: "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
