@@ -29,15 +29,25 @@ func (s *suite) hostile(further []TokenOption) []TokenOption {
 	return append([]TokenOption{Subject(attacker)}, s.options(further)...)
 }
 
+// optionsOf returns those of a good token of another trusted issuer.
+func (s *suite) optionsOf(also trusted) []TokenOption {
+	return slices.Concat([]TokenOption{
+		Algorithm(also.algorithms[0]), Audience(also.Audience), s.scopeIn(also.scopeClaims, s.target.Scope),
+	}, also.Token)
+}
+
 // scope sets scopes in a claim that the target looks at.
-func (s *suite) scope(scopes ...string) TokenOption {
+func (s *suite) scope(scopes ...string) TokenOption { return s.scopeIn(s.scopeClaims, scopes) }
+
+// scopeIn sets scopes in one of these claims.
+func (s *suite) scopeIn(claims, scopes []string) TokenOption {
 	return TokenOption{apply: func(d *draft) {
 		if len(s.target.Scope) == 0 {
 			return
 		}
 		name, value := d.shape.scope(scopes)
-		if !slices.Contains(s.scopeClaims, name) {
-			name, value = s.scopeClaims[0], scopes
+		if !slices.Contains(claims, name) {
+			name, value = claims[0], scopes
 		}
 		d.Claims[name] = value
 	}}
@@ -145,6 +155,11 @@ func (s *suite) goodTokens() []attack {
 	}
 	for n, alias := range s.target.Config.AudienceAliases {
 		all = append(all, s.good(fmt.Sprintf("good/alias-%d", n+1), "a token for the API's alias "+alias, honest, Audience(alias)))
+	}
+	for n, also := range s.trusted {
+		all = append(all, attack{name: fmt.Sprintf("good/trusted-%d", n+1), sent: "a good token of " + also.Issuer.URL() + ", which is trusted too",
+			why: honest + "; where the route is not for tokens of this issuer, Except says so", want: letIn,
+			send: bearer(func() string { return also.Issuer.Token(s.optionsOf(also)...) })})
 	}
 	// Scopes tell some of these from ID Tokens, so that there are some in any case.
 	granted := s.scope(s.target.Scope...)
@@ -569,7 +584,7 @@ func (s *suite) audiences() []attack {
 	own := s.target.Audience
 	is := func(name, sent, why, audience string) attack {
 		return s.lie("audience/"+name, sent, why, Audience(audience)).
-			unless(audience == "" || audience == own || slices.Contains(s.target.Config.AudienceAliases, audience), "it is a name of this API")
+			unless(audience == "" || isNamed(audience, own, s.target.Config), "it is a name of this API")
 	}
 	return []attack{
 		is("other", "a signed token for another API", other, "https://other.example/"+attacker),
@@ -592,6 +607,45 @@ func (s *suite) audiences() []attack {
 		s.lie("audience/number-in-it", "a signed token with a number among its audiences", typed, Claim("aud", []any{own, 7})),
 		s.lie("audience/nested", "a signed token whose audiences are in an array within an array", typed, Claim("aud", []any{[]string{own}})),
 	}
+}
+
+// mixUps are tokens in which two issuers that the API trusts are mixed up. Where it
+// trusts one alone, there are none.
+func (s *suite) mixUps() []attack {
+	const (
+		keys = "each issuer could make tokens of each other's users: its keys are for its own name only (RFC 8725 §3.8)"
+		auds = "an audience is what one issuer calls the API: where another one has that name for another API, its tokens are for that (RFC 8725 §3.9)"
+	)
+	var all []attack
+	for n, also := range s.trusted {
+		name := fmt.Sprintf("trusted-%d", n+1)
+		// hostile returns the options of a good token of the other issuer's, with a text
+		// of the attacker's.
+		hostile := func(further ...TokenOption) []TokenOption {
+			return slices.Concat([]TokenOption{Subject(attacker)}, s.optionsOf(also), further)
+		}
+		all = append(all,
+			s.forge("key/of-"+name, "a token of this issuer that the key of "+also.Issuer.URL()+" has signed, which is trusted too", keys, func() string {
+				header, payload := s.texts(KeyID(also.stray.ID()))
+				return seal(also.stray, encode(header), encode(payload))
+			}),
+			// For both audiences: a guard may take the audience of either issuer.
+			s.forge("issuer/"+name+"-by-this-key", "a token of "+also.Issuer.URL()+", which is trusted too, that this issuer's key has signed", keys, func() string {
+				return s.issuer.Token(hostile(IssuedBy(also.Issuer.URL()), Audience(also.Audience, s.target.Audience))...)
+			}),
+			s.lie("audience/of-"+name, "a signed token for what the tokens of "+also.Issuer.URL()+" are for, which is trusted too", auds, Audience(also.Audience)).
+				unless(isNamed(also.Audience, s.target.Audience, s.target.Config), "it is a name of this API"),
+			s.forge("audience/"+name+"-for-this", "a good token of "+also.Issuer.URL()+", which is trusted too, for what this issuer's tokens are for", auds, func() string {
+				return also.Issuer.Token(hostile(Audience(s.target.Audience))...)
+			}).unless(isNamed(s.target.Audience, also.Audience, also.Config), "it is a name of this API"),
+		)
+	}
+	return all
+}
+
+// isNamed reports whether an API is called so by an issuer.
+func isNamed(name, audience string, config claims.Config) bool {
+	return name == audience || slices.Contains(config.AudienceAliases, name)
 }
 
 // times are about when a token is good (RFC 7519 §4.1.4 to §4.1.6).

@@ -38,6 +38,9 @@
 //		})
 //	}
 //
+// An API that trusts several issuers names the others in [Target], as fake ones, and
+// stands where no token gets in that mixes two of them up.
+//
 // [Issuer.Routes] tests all routes of an API at once: that each asks for what its
 // policy says, and that none was forgotten.
 //

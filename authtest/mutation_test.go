@@ -231,7 +231,7 @@ var mutations = []mutation{
 				kid, _ := raw["kid"].(string)
 				return strings.EqualFold(kid, header["kid"].(string))
 			})
-	}), "key/unknown key/jwk key/x5c key/jku key/x5u"},
+	}), "key/unknown key/jwk key/x5c key/jku key/x5u key/of-trusted-1"},
 	{"the signature, where no key is named", believe(func(l lab, s sent, header object) bool {
 		_, named := header["kid"]
 		return header["alg"] == l.algorithm && !named && len(s.signature) > 0 && !strings.Contains(s.header, "Alg")
@@ -374,8 +374,32 @@ var mutations = []mutation{
 		forgive: func(l lab, header, payload object) { header["kid"], payload["iss"] = l.kid(), l.issuer.URL() },
 	}), "issuer/stranger's"},
 
+	// Several issuers.
+	{"whose key it is of the trusted ones", overlook(reading{
+		trusted: func(l lab, s sent, header object) bool {
+			return l.ofOther(s) && signed(l, s, header) || !l.ofOther(s) && signedByOther(l, s, header)
+		},
+		forgive: func(l lab, header, payload object) {
+			header["kid"] = l.kid()
+			if payload["iss"] == l.other.URL() && strings.Contains(fmt.Sprint(payload["aud"]), otherAudience) {
+				payload["iss"], payload["aud"] = l.issuer.URL(), audience
+			}
+		},
+	}), "key/of-trusted-1 issuer/trusted-1-by-this-key"},
+	{"which issuer an audience is for, in tokens of the first", audienceWhere(func(have string) bool { return have == otherAudience }), "audience/of-trusted-1"},
+	{"which issuer an audience is for, in tokens of the second", overlook(reading{
+		trusted: func(l lab, s sent, header object) bool {
+			payload, err := looseParse(s.payload)
+			return err == nil && payload["aud"] == audience && l.ofOther(s) && signedByOther(l, s, header)
+		},
+		forgive: func(l lab, header, payload object) { header["kid"], payload["iss"] = l.kid(), l.issuer.URL() },
+	}), "audience/trusted-1-for-this"},
+	{"that several issuers are trusted", func(l lab, next http.Handler) http.Handler {
+		return insist(func(_ *http.Request, _, payload object) bool { return payload["iss"] == l.issuer.URL() })(l, next)
+	}, "good/trusted-1"},
+
 	// Audiences.
-	{"the audience", forgive(func(_ lab, _, payload object) { payload["aud"] = audience }), "payload/name-in-other-case audience/* kind/ID-Token-bare"},
+	{"the audience", forgive(func(_ lab, _, payload object) { payload["aud"] = audience }), "payload/name-in-other-case audience/* !audience/trusted-1-for-this kind/ID-Token-bare"},
 	{"that there is an audience", forgive(func(_ lab, _, payload object) {
 		if list, is := payload["aud"].([]any); payload["aud"] == nil || is && len(list) == 0 {
 			payload["aud"] = audience
@@ -485,7 +509,7 @@ var mutations = []mutation{
 	{"that an ID Token is none, nor for whom it is", forgive(func(l lab, header, payload object) {
 		asAccessToken(l, header, payload)
 		payload["aud"] = audience
-	}), "payload/name-in-other-case audience/* kind/* !kind/made-up !kind/dpop-proof !kind/logout-token-undeclared !kind/logout-token !kind/security-event !kind/refresh-token !kind/token-use"},
+	}), "payload/name-in-other-case audience/* !audience/trusted-1-for-this kind/* !kind/made-up !kind/dpop-proof !kind/logout-token-undeclared !kind/logout-token !kind/security-event !kind/refresh-token !kind/token-use"},
 
 	// Bindings.
 	{"cnf", forgive(func(_ lab, _, payload object) { delete(payload, "cnf") }), "binding/*"},
@@ -664,7 +688,10 @@ var mutations = []mutation{
 	{"that schemes have no case", insist(func(r *http.Request, _, _ object) bool {
 		return strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ")
 	}), "good/scheme-in-lower-case"},
-	{"that there may be several audiences", insist(func(_ *http.Request, _, payload object) bool { return payload["aud"] == audience }), "good/audience-among-others"},
+	{"that there may be several audiences", insist(func(_ *http.Request, _, payload object) bool {
+		_, several := payload["aud"].([]any)
+		return !several
+	}), "good/audience-among-others"},
 	{"that application/ may be there", insist(func(_ *http.Request, header, _ object) bool {
 		typ, _ := header["typ"].(string)
 		return !strings.HasPrefix(typ, "application/")
@@ -700,7 +727,7 @@ var mutations = []mutation{
 			}
 			return kid == first
 		})(l, next)
-	}, "good/new-key"},
+	}, "good/trusted-1 good/new-key"},
 	{"that an outage may last", func(l lab, next http.Handler) http.Handler {
 		return insist(func(*http.Request, object, object) bool { return len(l.keySet()) > 0 })(l, next)
 	}, "good/in-an-outage"},
@@ -869,20 +896,26 @@ func number(value any) float64 {
 	return f
 }
 
-// needsBoth is a route that takes a body and needs two scopes, so that no attack is
-// left out.
-func needsBoth(algorithm, method string, wrap func(http.Handler) http.Handler) authtest.Target {
+// otherAudience is what the tokens of the lab's other issuer are for.
+const otherAudience = "https://labs.example/results-api"
+
+// needsBoth is a route that takes a body and needs two scopes, of tokens of two
+// issuers, so that no attack is left out.
+func needsBoth(l lab, method string, wrap func(lab, http.Handler) http.Handler) authtest.Target {
 	return authtest.Target{
 		Handler: func(v middleware.Validator) http.Handler {
 			route := middleware.New(v).RequireScope("read:patients", "write:patients")
-			return wrap(route(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			return wrap(l, route(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(w, r.Body)
 			})))
 		},
 		Request:  httptest.NewRequest(method, "/patients?dry=1", strings.NewReader(`{"name":"Ada"}`)),
 		Audience: audience,
 		Scope:    []string{"read:patients", "write:patients"},
-		Config:   claims.Config{Algorithms: []string{algorithm}},
+		Config:   claims.Config{Algorithms: []string{l.algorithm}},
+		Issuers: []authtest.TrustedIssuer{{
+			Issuer: l.other, Audience: otherAudience, Config: claims.Config{Algorithms: []string{l.algorithm}},
+		}},
 	}
 }
 
@@ -935,9 +968,8 @@ func TestEachMissingCheckIsNoticed(t *testing.T) {
 	} {
 		for _, m := range table.mutations {
 			t.Run(m.missing, func(t *testing.T) {
-				issuer := authtest.NewIssuer(t)
-				l := lab{t, issuer, table.algorithm, http.DefaultClient}
-				noticed, all := failed(t, issuer, needsBoth(table.algorithm, table.method, func(next http.Handler) http.Handler { return m.wrap(l, next) }))
+				l := newLab(t, table.algorithm)
+				noticed, all := failed(t, l.issuer, needsBoth(l, table.method, m.wrap))
 				for _, name := range all {
 					every[name] = true
 				}
@@ -959,9 +991,8 @@ func TestEachMissingCheckIsNoticed(t *testing.T) {
 func TestNoAttackSucceedsOnACorrectAPI(t *testing.T) {
 	nothing := overlook(reading{})
 	for _, algorithm := range []string{"ES256", "RS256"} {
-		issuer := authtest.NewIssuer(t)
-		l := lab{t, issuer, algorithm, http.DefaultClient}
-		noticed, all := failed(t, issuer, needsBoth(algorithm, "POST", func(next http.Handler) http.Handler { return nothing(l, next) }))
+		l := newLab(t, algorithm)
+		noticed, all := failed(t, l.issuer, needsBoth(l, "POST", nothing))
 		require.Empty(t, noticed)
 		require.Greater(t, len(all), 190)
 	}

@@ -33,8 +33,13 @@ import (
 type lab struct {
 	t         *testing.T
 	issuer    *authtest.Issuer
+	other     *authtest.Issuer // whom the API trusts too
 	algorithm string
 	client    *http.Client // for addresses in tokens, which the issuer's client refuses to ask
+}
+
+func newLab(t *testing.T, algorithm string) lab {
+	return lab{t, authtest.NewIssuer(t), authtest.NewIssuer(t), algorithm, http.DefaultClient}
 }
 
 // object is a header or a claims set.
@@ -70,9 +75,11 @@ func forgive(f func(l lab, header, payload object)) func(lab, http.Handler) http
 	return overlook(reading{forgive: f})
 }
 
-// believe returns a middleware that trusts other signatures than it should.
+// believe returns a middleware that trusts other signatures than it should. Tokens of
+// the other issuer are looked at as they should be.
 func believe(trusted func(l lab, s sent, header object) bool) func(lab, http.Handler) http.Handler {
-	return overlook(reading{trusted: trusted, forgive: func(l lab, header, _ object) {
+	ours := func(l lab, s sent, header object) bool { return !l.ofOther(s) && trusted(l, s, header) }
+	return overlook(reading{trusted: ours, forgive: func(l lab, header, _ object) {
 		for _, name := range []string{"jwk", "jku", "x5u", "x5c"} {
 			delete(header, name)
 		}
@@ -222,6 +229,17 @@ func (s sent) input() []byte { return []byte(s.parts[0] + "." + s.parts[1]) }
 
 // signed reports whether one of the issuer's keys has signed, as the header says.
 func signed(l lab, s sent, _ object) bool { return l.verify(s, l.algorithm, "sig") }
+
+// ofOther reports whether a token says that it is of the other issuer.
+func (l lab) ofOther(s sent) bool {
+	payload, err := looseParse(s.payload)
+	return err == nil && payload["iss"] == l.other.URL()
+}
+
+// signedByOther reports whether a key of the other issuer has signed.
+func signedByOther(l lab, s sent, _ object) bool {
+	return l.verifiedBy(s, keySetAt(l.other.HTTPClient(), l.other.KeySetURL())...)
+}
 
 // verify reports whether a key of the issuer's for that use has signed with that
 // algorithm.

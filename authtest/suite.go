@@ -45,9 +45,16 @@ type Target struct {
 	Config claims.Config
 
 	// Options are those that production gives claims.NewValidator, such as
-	// claims.WithoutMemory, or claims.WithIssuer of another Issuer's Config. With
-	// claims.WithMaxTokenSize of 54 KiB or more, Except has encoding/too-large.
+	// claims.WithoutMemory. With claims.WithMaxTokenSize of 54 KiB or more, Except has
+	// encoding/too-large. In the place of claims.WithIssuer there is Issuers: of an
+	// issuer that is given here, the suite knows no keys to attack with.
 	Options []claims.Option
+
+	// Issuers are those that production trusts besides. Their tokens must be let in
+	// too, and none that takes its key or its audience from one issuer and its name
+	// from another. Where the route is not for their tokens (middleware.Issuers),
+	// Except has good/trusted-1, good/trusted-2 and so on.
+	Issuers []TrustedIssuer
 
 	// Status is what the route answers to a good token. Zero means any status
 	// below 400.
@@ -57,6 +64,20 @@ type Target struct {
 	// those of the subtests. It is for what an API permits on purpose, such as
 	// tokens in the query.
 	Except map[string]string
+}
+
+// A TrustedIssuer is one that an API trusts besides that of the suite, by
+// claims.WithIssuer.
+type TrustedIssuer struct {
+	// Issuer is a fake one of its own.
+	Issuer *Issuer
+
+	// Audience is what its tokens are for; empty means Target.Audience.
+	Audience string
+
+	// Token and Config are as those of Target, and for this issuer.
+	Token  []TokenOption
+	Config claims.Config
 }
 
 // Suite attacks a route of an API in some 200 ways, and shows that it stands: each
@@ -113,7 +134,19 @@ type suite struct {
 	algorithms  []string // those that are accepted; the first signs
 	key         *fakeissuer.Key
 	hidden      *fakeissuer.Key // in the key set, but for encryption
+	trusted     []trusted
 	mallory     *mallory
+}
+
+// A trusted is an issuer that the target trusts besides.
+type trusted struct {
+	TrustedIssuer
+	scopeClaims []string
+	algorithms  []string
+
+	// stray is a key of this issuer's with the algorithm of the suite's, so that it
+	// would do where nobody looks whose key it is.
+	stray *fakeissuer.Key
 }
 
 // newSuite makes a target ready, and puts all back when the test ends.
@@ -136,12 +169,15 @@ func newSuite(tb testing.TB, i *Issuer, target Target) *suite {
 			tb.Fatalf("authtest: the body of Target.Request: %v", err)
 		}
 	}
-	s.scopeClaims, s.algorithms = target.Config.ScopeClaims, target.Config.Algorithms
-	if s.scopeClaims == nil {
-		s.scopeClaims = []string{"scope", "scp"}
-	}
-	if s.algorithms == nil {
-		s.algorithms = []string{fakeissuer.DefaultAlgorithm}
+	s.scopeClaims, s.algorithms = defaultsOf(target.Config)
+	for _, t := range target.Issuers {
+		if t.Issuer == nil {
+			tb.Fatalf("authtest: an Issuer in Target.Issuers is nil: give authtest.NewIssuer(t)")
+		}
+		t.Audience = cmp.Or(t.Audience, target.Audience)
+		also := trusted{TrustedIssuer: t}
+		also.scopeClaims, also.algorithms = defaultsOf(t.Config)
+		s.trusted = append(s.trusted, also)
 	}
 	var err error
 	if s.handler, err = s.newHandler(); err != nil { // also for a configuration without algorithms
@@ -153,12 +189,34 @@ func newSuite(tb testing.TB, i *Issuer, target Target) *suite {
 	if s.hidden, err = i.core.EncryptionKey(s.algorithms[0]); err != nil {
 		tb.Fatalf("authtest: %v", err)
 	}
+	for n := range s.trusted {
+		also := &s.trusted[n]
+		if also.stray, err = also.Issuer.core.Key(s.algorithms[0]); err != nil {
+			tb.Fatalf("authtest: %v", err)
+		}
+		if _, err = i.core.Key(also.algorithms[0]); err != nil { // the other way round, and known before it is used
+			tb.Fatalf("authtest: %v", err)
+		}
+	}
 	s.mallory = newMallory(tb, s.algorithms[0])
 	i.SetKeySet(MixedKeySet)
 	tb.Cleanup(func() { i.SetKeySet(GoodKeySet) })
 	s.token() // a mistake in Target.Token is one of this test, and not of a subtest's
 	s.learn(tb.Context())
 	return s
+}
+
+// defaultsOf returns the claims that scopes are looked for in, and the algorithms that
+// are accepted.
+func defaultsOf(config claims.Config) (scopeClaims, algorithms []string) {
+	scopeClaims, algorithms = config.ScopeClaims, config.Algorithms
+	if scopeClaims == nil {
+		scopeClaims = []string{"scope", "scp"}
+	}
+	if algorithms == nil {
+		algorithms = []string{fakeissuer.DefaultAlgorithm}
+	}
+	return scopeClaims, algorithms
 }
 
 // learn finds out what must not be in the answer to anybody who is refused.
@@ -177,12 +235,13 @@ func (s *suite) learn(ctx context.Context) {
 
 // newHandler returns the API as it is when it has just started.
 func (s *suite) newHandler() (http.Handler, error) {
-	config := s.target.Config
-	ours := s.issuer.Config(s.target.Audience)
-	config.Issuer, config.Audience, config.Keys = ours.Issuer, ours.Audience, ours.Keys
-	validator, err := claims.NewValidator(config, s.target.Options...)
+	options := slices.Clone(s.target.Options)
+	for _, also := range s.trusted {
+		options = append(options, claims.WithIssuer(also.Issuer.complete(also.Config, also.Audience)))
+	}
+	validator, err := claims.NewValidator(s.issuer.complete(s.target.Config, s.target.Audience), options...)
 	if err != nil {
-		return nil, fmt.Errorf("Target.Config and Target.Options: %w", err)
+		return nil, fmt.Errorf("Target.Config, Target.Options and Target.Issuers: %w", err)
 	}
 	handler := s.target.Handler(validator)
 	if handler == nil {
@@ -191,12 +250,19 @@ func (s *suite) newHandler() (http.Handler, error) {
 	return handler, nil
 }
 
+// complete returns the configuration with what is the suite's to say.
+func (i *Issuer) complete(config claims.Config, audience string) claims.Config {
+	own := i.Config(audience)
+	config.Issuer, config.Audience, config.Keys = own.Issuer, own.Audience, own.Keys
+	return config
+}
+
 // attacks returns all attacks, in the order in which they are made. The last ones
 // change the issuer's keys.
 func (s *suite) attacks() []attack {
 	all := slices.Concat(
 		s.goodTokens(), s.credentials(), s.encodings(), s.algorithmAttacks(), s.keys(), s.headers(), s.payloads(),
-		s.issuers(), s.audiences(), s.times(), s.kinds(), s.bindings(), s.scopes(), s.memories(), s.afterwards(), s.outages(), s.rotation(),
+		s.issuers(), s.audiences(), s.mixUps(), s.times(), s.kinds(), s.bindings(), s.scopes(), s.memories(), s.afterwards(), s.outages(), s.rotation(),
 	)
 	names := map[string]bool{}
 	for n := range all {

@@ -45,7 +45,10 @@ func config(c claims.Config) authtest.Target {
 	return with(func(target *authtest.Target) { target.Config = c })
 }
 
-func TestThePatientsOfTheExampleStand(t *testing.T) { testPatients(t) }
+func TestThePatientsOfTheExampleStand(t *testing.T) {
+	testPatients(t)
+	t.Run("two issuers", testPatientsOfTwoIssuers)
+}
 
 // orgs is a requirement that is not about scopes.
 type orgs string
@@ -201,6 +204,33 @@ func TestGuardedRoutesOfManyKindsStand(t *testing.T) {
 				claims.WithoutMemory(), claims.WithMaxTokenSize(4 << 10), claims.WithIssuer(authtest.NewIssuer(t).Config(audience)),
 			}
 		}), usual},
+		{"two issuers with an audience each", with(func(target *authtest.Target) {
+			target.Issuers = []authtest.TrustedIssuer{{Issuer: authtest.NewIssuer(t), Audience: "https://labs.example/results-api", Config: target.Config}}
+		}), usual},
+		{"two issuers, for which the API has one name", with(func(target *authtest.Target) {
+			target.Issuers = []authtest.TrustedIssuer{{Issuer: authtest.NewIssuer(t), Config: target.Config}}
+		}), append([]string{"audience/of-trusted-1", "audience/trusted-1-for-this"}, usual...)},
+		{"three issuers, each with its own ways", with(func(target *authtest.Target) {
+			target.Token = []authtest.TokenOption{authtest.Like(authtest.Okta)}
+			target.Issuers = []authtest.TrustedIssuer{
+				{Issuer: authtest.NewIssuer(t), Audience: "b", Token: []authtest.TokenOption{authtest.Like(authtest.Auth0)},
+					Config: claims.Config{Algorithms: []string{"EdDSA"}, ScopeClaims: []string{"permissions"}, AudienceAliases: []string{audience}}},
+				{Issuer: authtest.NewIssuer(t), Audience: "c", Config: claims.Config{Profile: claims.RFC9068}}, // with RS256
+			}
+		}), append([]string{"audience/trusted-1-for-this"}, usual...)},
+		{"a route that is not for the second issuer", with(func(target *authtest.Target) {
+			own := authtest.NewIssuer(t)
+			target.Handler = guard(func(g *middleware.Guard) func(http.Handler) http.Handler {
+				return g.Require(middleware.Func("not the second issuer", func(_ *http.Request, c *claims.Claims) error {
+					if c.Issuer == own.URL() {
+						return errors.New("it is the second issuer")
+					}
+					return nil
+				}), middleware.Scopes(scope.All("read:patients")))
+			}, ok)
+			target.Issuers = []authtest.TrustedIssuer{{Issuer: own, Audience: "b", Config: target.Config}}
+			target.Except = map[string]string{"good/trusted-1": "the route is for the first issuer's tokens"}
+		}), append([]string{"good/trusted-1"}, usual...)},
 		{"an exception", with(func(target *authtest.Target) {
 			target.Except = map[string]string{"time/expired": "this API is for historians"}
 		}), append([]string{"time/expired"}, usual...)},
@@ -380,13 +410,21 @@ func TestAMistakeInATargetFailsTheTestAndSaysWhatToDo(t *testing.T) {
 		}, "the body of Target.Request"},
 		{"no audience", func(target *authtest.Target) { target.Audience = "" }, "Target.Audience is empty"},
 		{"an unknown exception", func(target *authtest.Target) { target.Except = map[string]string{"time/flies": ""} }, "there is no such attack"},
-		{"a wrong configuration", func(target *authtest.Target) { target.Config.Algorithms = []string{"HS256"} }, "Target.Config and Target.Options: "},
-		{"no algorithm", func(target *authtest.Target) { target.Config.Algorithms = []string{} }, "Target.Config and Target.Options: "},
+		{"a wrong configuration", func(target *authtest.Target) { target.Config.Algorithms = []string{"HS256"} }, "Target.Config, Target.Options and Target.Issuers: "},
+		{"no algorithm", func(target *authtest.Target) { target.Config.Algorithms = []string{} }, "Target.Config, Target.Options and Target.Issuers: "},
+		{"an issuer that is trusted and missing", func(target *authtest.Target) { target.Issuers = []authtest.TrustedIssuer{{}} }, "an Issuer in Target.Issuers is nil"},
+		{"an issuer that is trusted twice", func(target *authtest.Target) {
+			other := authtest.NewIssuer(t)
+			target.Issuers = []authtest.TrustedIssuer{{Issuer: other}, {Issuer: other}}
+		}, "configured twice"},
+		{"a wrong algorithm of a trusted issuer", func(target *authtest.Target) {
+			target.Issuers = []authtest.TrustedIssuer{{Issuer: authtest.NewIssuer(t), Config: claims.Config{Algorithms: []string{}}}}
+		}, "Target.Issuers: "},
 		{"a wrong option", func(target *authtest.Target) { target.Options = []claims.Option{claims.WithMaxTokenSize(0)} }, "WithMaxTokenSize(0)"},
 		{"a token that is no JSON", func(target *authtest.Target) {
 			target.Token = []authtest.TokenOption{authtest.Claim("x", func() {})}
 		}, "cannot be written as JSON"},
-		{"no claims with scopes", func(target *authtest.Target) { target.Config.ScopeClaims = []string{} }, "Target.Config and Target.Options: "},
+		{"no claims with scopes", func(target *authtest.Target) { target.Config.ScopeClaims = []string{} }, "Target.Config, Target.Options and Target.Issuers: "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
