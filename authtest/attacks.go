@@ -761,8 +761,9 @@ func (s *suite) scopes() []attack {
 	}
 	needed := s.target.Scope
 	// One without scopes is an ID Token by all that can be seen.
-	bare := planOf(s.target.Token).shape == EntraIDv2
-	const taken = "Target.Token has the shape of Entra ID v2, in which a token without scopes is taken for an ID Token"
+	p := planOf(s.target.Token)
+	bare := p.shape == EntraIDv2 && !p.machine
+	const taken = "Target.Token has the shape of Entra ID v2, in which a user's token without scopes is taken for an ID Token"
 	joined := func(separator string) string { return strings.Join(append([]string{"openid"}, needed...), separator) }
 	is := func(name, sent, why string, options ...TokenOption) attack {
 		return s.lie("scope/"+name, sent, why, options...).as(forbidden).unless(len(needed) == 0, "the route needs no scope")

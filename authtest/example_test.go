@@ -105,6 +105,23 @@ func ExampleLike() {
 	// 401
 }
 
+// Is the route for machines, in the tokens of each provider, and not for users?
+func ExampleMachine() {
+	t := new(testing.T)
+	issuer := authtest.NewIssuer(t)
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	api := guard.Require(middleware.Machine())(http.HandlerFunc(listPatients))
+
+	for _, shape := range []authtest.Shape{authtest.RFC9068, authtest.Auth0, authtest.Keycloak} {
+		fmt.Println(shape, status(api, issuer.Token(authtest.Like(shape), authtest.Machine("reporter"))),
+			status(api, issuer.Token(authtest.Like(shape))))
+	}
+	// Output:
+	// RFC 9068 200 403
+	// Auth0 200 403
+	// Keycloak 200 403
+}
+
 // Does it refuse what no honest issuer signs?
 func ExampleRawPayload() {
 	t := new(testing.T)

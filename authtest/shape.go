@@ -25,14 +25,16 @@ const (
 	Okta
 
 	// EntraIDv1 is the shape of Microsoft Entra ID where the API's registration asks
-	// for version 1, for the tokens of a user ("delegated").
+	// for version 1: of tokens of a user ("delegated"), and with [Machine] of those of
+	// an application.
 	EntraIDv1
 
 	// EntraIDv2 is the same for version 2. Its access tokens for users always have
 	// scopes: without [Scope], one is taken for an ID Token.
 	EntraIDv2
 
-	// Keycloak is the shape of Keycloak's tokens for users.
+	// Keycloak is the shape of Keycloak's tokens for users, and with [Machine] of those
+	// for the service account of a client.
 	Keycloak
 
 	// Cognito is the shape of an Amazon Cognito user pool, with the access token
@@ -77,6 +79,18 @@ func (s Shape) scope(scopes []string) (name string, value any) {
 	return shapes[s].scope, list(scopes)
 }
 
+// machine returns the subject of a token that a client got for itself.
+func (s Shape) machine(client string) string {
+	switch s {
+	case Auth0:
+		return client + "@clients"
+	case EntraIDv1, EntraIDv2, Keycloak:
+		return principalID
+	default:
+		return client // RFC 9068 §2.2
+	}
+}
+
 // A person is whom a token speaks of, and through which client.
 type person struct {
 	plan
@@ -95,13 +109,18 @@ func (i *Issuer) personOf(p plan) person {
 	if p.shape < 0 || int(p.shape) >= len(shapes) {
 		i.fail("authtest: %v is no shape", p.shape)
 	}
+	if p.machine {
+		return person{p, nil}
+	}
 	return person{p, i.core.Profile(p.subject)}
 }
 
-// Made-up identifiers of Entra ID: the tenant, and the user in it.
+// Made-up identifiers: the tenant of Entra ID, the user in it, and what stands for a
+// client there, its service principal (at Keycloak, its service account).
 const (
-	tenantID = "3c4d5e6f-0000-4000-8000-000000000001"
-	objectID = "3c4d5e6f-0000-4000-8000-000000000002"
+	tenantID    = "3c4d5e6f-0000-4000-8000-000000000001"
+	objectID    = "3c4d5e6f-0000-4000-8000-000000000002"
+	principalID = "3c4d5e6f-0000-4000-8000-000000000003"
 )
 
 type members = map[string]any
@@ -141,6 +160,38 @@ func (s Shape) access(d *draft, p person) {
 		maps.Copy(d.Claims, members{"token_use": "access", "version": 2, "username": p.login()})
 	case Google:
 		d.opaque = true
+	}
+	if p.machine {
+		s.ofMachine(d, p)
+	}
+}
+
+// usersOwn has the claims that each shape's tokens for users have and those for machines
+// do not.
+var usersOwn = [...][]string{
+	Okta:      {"uid", "auth_time"},
+	EntraIDv1: {"acr", "amr", "ipaddr", "unique_name", "upn"},
+	EntraIDv2: {"preferred_username"},
+	Keycloak:  {"sid", "auth_time"},
+	Cognito:   {"username", "cognito:groups", "origin_jti", "event_id"}, // auth_time stays
+	Google:    nil,
+}
+
+// ofMachine has an access token for a user speak of the client, by the signs that
+// claims.Claims.SubjectKind goes by.
+func (s Shape) ofMachine(d *draft, p person) {
+	for _, name := range usersOwn[s] {
+		delete(d.Claims, name)
+	}
+	switch s {
+	case Auth0:
+		d.Claims["gty"] = "client-credentials"
+	case EntraIDv1:
+		maps.Copy(d.Claims, members{"idtyp": "app", "oid": principalID, "appidacr": "1"}) // 1: it has a secret
+	case EntraIDv2:
+		maps.Copy(d.Claims, members{"idtyp": "app", "oid": principalID, "azpacr": "1"})
+	case Keycloak:
+		maps.Copy(d.Claims, members{"preferred_username": "service-account-" + p.client, "email_verified": false})
 	}
 }
 

@@ -114,6 +114,12 @@ func TestGuardedRoutesOfManyKindsStand(t *testing.T) {
 		{"a route of Entra ID v2", with(func(target *authtest.Target) {
 			target.Token = []authtest.TokenOption{authtest.Like(authtest.EntraIDv2)}
 		}), append([]string{"scope/none", "scope/empty", "scope/in-other-claims"}, usual...)},
+		{"a route for machines", with(func(target *authtest.Target) {
+			target.Handler = guard(func(g *middleware.Guard) func(http.Handler) http.Handler {
+				return g.Require(middleware.Machine(), middleware.Scopes(scope.All("read:patients")))
+			}, ok)
+			target.Token = []authtest.TokenOption{authtest.Machine("reporter"), authtest.Like(authtest.EntraIDv2)}
+		}), usual},
 		{"names without letters", with(func(target *authtest.Target) {
 			target.Handler = guard(func(g *middleware.Guard) func(http.Handler) http.Handler { return g.RequireScope("7") }, ok)
 			target.Audience, target.Scope = "7", []string{"7"}

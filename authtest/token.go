@@ -18,6 +18,7 @@ type TokenOption struct {
 type plan struct {
 	shape           Shape
 	subject, client string
+	machine         bool // it speaks of the client
 }
 
 // A draft is a token before it is signed.
@@ -84,6 +85,34 @@ func ClientID(id string) TokenOption {
 			d.Claims["aud"] = id
 			if _, has := d.Claims["azp"]; has {
 				d.Claims["azp"] = id
+			}
+		},
+	}
+}
+
+// Machine makes the token one that a client got for itself, by the client credentials
+// grant (RFC 6749 §4.4), as the shape has it: nothing in it is of a user, and
+// claims.Claims.SubjectKind is claims.MachineSubject. The subject is
+//
+//   - the client (RFC 9068 §2.2, Okta, Cognito), with "@clients" and gty at Auth0;
+//   - a made-up ID of the client's own at Keycloak, which tells by preferred_username,
+//     and at Entra ID, which tells by idtyp.
+//
+// Entra ID gives machines roles and no scopes: Claim("roles", …) sets them. It puts idtyp
+// into tokens of those APIs only whose registration asks for that; those of others,
+// WithoutClaim("idtyp"), are claims.UnknownSubject. A token like Google's is opaque and
+// says nothing. There are no ID Tokens of machines: of one, the client alone is set.
+func Machine(clientID string) TokenOption {
+	client := ClientID(clientID)
+	return TokenOption{
+		plan: func(p *plan) {
+			client.plan(p)
+			p.machine = true
+		},
+		apply: func(d *draft) {
+			client.apply(d)
+			if !d.idToken {
+				d.Claims["sub"] = d.shape.machine(clientID)
 			}
 		},
 	}

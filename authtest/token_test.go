@@ -50,6 +50,8 @@ func TestEachOptionSetsWhatItIsNamedAfter(t *testing.T) {
 		{authtest.Audience("a"), 1, "aud", "a"},
 		{authtest.Audience("a", "b"), 1, "aud", []any{"a", "b"}},
 		{authtest.ClientID("c"), 1, "client_id", "c"},
+		{authtest.Machine("c"), 1, "client_id", "c"},
+		{authtest.Machine("c"), 1, "sub", "c"},
 		{authtest.Expiry(at), 1, "exp", 1.9e9},
 		{authtest.NotBefore(at), 1, "nbf", 1.9e9},
 		{authtest.IssuedAt(at), 1, "iat", 1.9e9},
@@ -197,6 +199,80 @@ func TestShapes(t *testing.T) {
 				require.Equal(t, want, id[1][name], name)
 			}
 		})
+	}
+}
+
+// What a machine's tokens say, and what only a user's do, as the documentation of their
+// makers has it: see the tables in package claims.
+func TestATokenOfAMachineIsThatInEachShape(t *testing.T) {
+	const principal = "3c4d5e6f-0000-4000-8000-000000000003"
+	tests := []struct {
+		shape   authtest.Shape
+		subject string
+		says    map[string]any
+	}{
+		{authtest.RFC9068, "reporter", map[string]any{"client_id": "reporter"}},
+		{authtest.Auth0, "reporter@clients", map[string]any{"azp": "reporter", "gty": "client-credentials"}},
+		{authtest.Okta, "reporter", map[string]any{"cid": "reporter", "uid": nil, "auth_time": nil}},
+		{authtest.EntraIDv1, principal, map[string]any{
+			"appid": "reporter", "idtyp": "app", "oid": principal, "appidacr": "1", "acr": nil, "amr": nil, "ipaddr": nil, "unique_name": nil, "upn": nil,
+		}},
+		{authtest.EntraIDv2, principal, map[string]any{"azp": "reporter", "idtyp": "app", "oid": principal, "azpacr": "1", "preferred_username": nil}},
+		{authtest.Keycloak, principal, map[string]any{
+			"azp": "reporter", "preferred_username": "service-account-reporter", "typ": "Bearer", "sid": nil, "auth_time": nil, "email_verified": false,
+		}},
+		{authtest.Cognito, "reporter", map[string]any{"client_id": "reporter", "token_use": "access", "username": nil, "cognito:groups": nil}},
+	}
+	require.Len(t, tests, len(shapes)-1, "all but Google, whose access tokens are opaque")
+	issuer := authtest.NewIssuer(t)
+	v := issuer.Validator(audience)
+	for _, tt := range tests {
+		t.Run(tt.shape.String(), func(t *testing.T) {
+			for name, options := range map[string][]authtest.TokenOption{
+				"alone":         {authtest.Machine("reporter"), authtest.Like(tt.shape)},
+				"with scopes":   {authtest.Like(tt.shape), authtest.Machine("reporter"), authtest.Scope("read:patients")},
+				"the last word": {authtest.Subject("ada"), authtest.ClientID("portal"), authtest.Machine("reporter"), authtest.Like(tt.shape)},
+			} {
+				token := issuer.Token(options...)
+				c, err := v.Validate(t.Context(), token)
+				require.NoError(t, err, name)
+				require.Equal(t, claims.MachineSubject, c.SubjectKind(), name)
+				require.Equal(t, "reporter", c.ClientID, name)
+				require.Equal(t, tt.subject, c.Subject, name)
+				payload := parts(t, token)[1]
+				for claim, want := range tt.says {
+					require.Equal(t, want, payload[claim], "%s: %s", name, claim)
+				}
+				for _, claim := range []string{"name", "email"} {
+					require.NotContains(t, payload, claim, name)
+				}
+			}
+			c, err := v.Validate(t.Context(), issuer.Token(authtest.Like(tt.shape), authtest.Scope("read:patients")))
+			require.NoError(t, err)
+			require.NotEqual(t, claims.MachineSubject, c.SubjectKind(), "a user's token of this shape")
+		})
+	}
+}
+
+func TestWhereAMachineIsNotKnownAsOne(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	v := issuer.Validator(audience)
+	for _, shape := range []authtest.Shape{authtest.EntraIDv1, authtest.EntraIDv2} {
+		token := issuer.Token(authtest.Like(shape), authtest.Machine("reporter"), authtest.WithoutClaim("idtyp"), authtest.Claim("roles", []string{"Reader"}))
+		c, err := v.Validate(t.Context(), token)
+		require.NoError(t, err)
+		require.Equal(t, claims.UnknownSubject, c.SubjectKind(), shape)
+	}
+	require.Regexp(t, `^ya29\.\w+$`, issuer.Token(authtest.Like(authtest.Google), authtest.Machine("reporter")))
+}
+
+func TestAnIDTokenIsOfAUserAlsoWhereTheClientIsAMachine(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	for _, shape := range shapes {
+		payload := parts(t, issuer.IDToken(authtest.Like(shape), authtest.Machine("reporter")))[1]
+		require.Equal(t, "reporter", payload["aud"], shape)
+		require.Equal(t, authtest.DefaultSubject, payload["sub"], shape)
+		require.Equal(t, "ada@example.com", payload["email"], shape)
 	}
 }
 
