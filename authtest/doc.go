@@ -50,10 +50,9 @@
 //
 // There is an option for each registered claim and header, [Claim] and [Header] for
 // all others, and [RawHeader] and [RawPayload] for texts that no honest issuer
-// signs. [Like] gives tokens the shape that a provider gives them, and [Machine] those
-// that a client gets for itself. For a handler
-// that is tested alone, without its guard, [Claims] makes what claims.FromContext
-// finds.
+// signs. [Like] gives tokens the shape that a provider gives them, and [Machine] makes
+// those that a client gets for itself. For a handler that is tested alone, without its
+// guard, [Claims] makes what claims.FromContext finds.
 //
 // # What goes wrong
 //

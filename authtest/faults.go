@@ -56,6 +56,12 @@ const (
 func (i *Issuer) SetKeySet(set KeySet) { i.core.SetKeySet(fakeissuer.KeySet(set)) }
 
 // SetDown makes the issuer answer 503 to everything, or stops doing so.
+//
+// To a guard that has let nothing in yet, that is an outage of the keys: it answers 503
+// by itself, and no handler runs. A test of what a handler does when the userinfo
+// endpoint is down sends a good request first, so that the keys are known (or calls
+// Validator.Warm), and asks with a token that was not sent before, since profiles are
+// kept; or it has [Issuer.SetUserinfo] fail alone.
 func (i *Issuer) SetDown(down bool) { i.core.SetDown(down) }
 
 // SetDelay makes every answer of the issuer take that long. Tests use it in a
@@ -76,6 +82,9 @@ func (i *Issuer) DiscoveryFetches() int { return i.core.DiscoveryFetches() }
 // SetUserinfo has h answer in the place of the userinfo endpoint from now on, for
 // tests of what an API does when that refuses, asks for patience or says something
 // odd. Nil means the issuer's own answers.
+//
+// The keys are served as before: also a guard that has just started lets good requests
+// through to the handler, which with [Issuer.SetDown] it does not.
 func (i *Issuer) SetUserinfo(h http.Handler) { i.core.SetUserinfo(h) }
 
 // UserinfoRequests returns how often the userinfo endpoint was asked.

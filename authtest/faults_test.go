@@ -218,21 +218,56 @@ func TestATestMayEndWhileTheIssuerIsSlow(t *testing.T) {
 	})
 }
 
+// askUserinfo asks the userinfo endpoint who the user is.
+func askUserinfo(t *testing.T, issuer *authtest.Issuer, token string) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, issuer.UserinfoURL(), nil)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+token)
+	response, err := issuer.HTTPClient().Do(r)
+	require.NoError(t, err)
+	response.Body.Close()
+	return response
+}
+
 func TestTheUserinfoEndpointCanBeAnsweredBySomebodyElse(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	token := issuer.Token(authtest.Audience(audience), authtest.Scope("openid"))
-	ask := func() int {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, issuer.UserinfoURL(), nil)
-		require.NoError(t, err)
-		r.Header.Set("Authorization", "Bearer "+token)
-		response, err := issuer.HTTPClient().Do(r)
-		require.NoError(t, err)
-		return response.StatusCode
-	}
+	ask := func() int { return askUserinfo(t, issuer, token).StatusCode }
 	require.Equal(t, http.StatusOK, ask())
 	issuer.SetUserinfo(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }))
 	require.Equal(t, http.StatusTooManyRequests, ask())
 	issuer.SetUserinfo(nil)
 	require.Equal(t, http.StatusOK, ask())
 	require.Equal(t, 3, issuer.UserinfoRequests())
+}
+
+// What is tested with SetDown on a guard that has just started is the guard; with
+// SetUserinfo it is the handler.
+func TestWhoseOutageItIs(t *testing.T) {
+	refuse := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	for _, tt := range []struct {
+		name     string
+		begin    func(*authtest.Issuer, *claims.Validator)
+		lets     bool // the guard lets the request through
+		answered int  // by the userinfo endpoint
+	}{
+		{"down, keys not known", func(i *authtest.Issuer, _ *claims.Validator) { i.SetDown(true) }, false, http.StatusServiceUnavailable},
+		{"down, keys known", func(i *authtest.Issuer, v *claims.Validator) {
+			require.NoError(t, v.Warm(t.Context()))
+			i.SetDown(true)
+		}, true, http.StatusServiceUnavailable},
+		{"userinfo alone, keys not known", func(i *authtest.Issuer, _ *claims.Validator) { i.SetUserinfo(refuse) }, true, http.StatusServiceUnavailable},
+		{"none", func(*authtest.Issuer, *claims.Validator) {}, true, http.StatusOK},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			issuer := authtest.NewIssuer(t)
+			v := issuer.Validator(audience)
+			tt.begin(issuer, v)
+			token := issuer.Token(authtest.Scope("openid"))
+			_, err := v.Validate(t.Context(), token)
+			require.Equal(t, tt.lets, err == nil, "%v", err)
+			require.Equal(t, tt.answered, askUserinfo(t, issuer, token).StatusCode)
+		})
+	}
 }

@@ -62,7 +62,8 @@ type Target struct {
 
 	// Except has attacks that are left out, each with the reason: the names are
 	// those of the subtests. It is for what an API permits on purpose, such as
-	// tokens in the query.
+	// tokens in the query, and for good/in-an-outage where the route itself asks the
+	// issuer.
 	Except map[string]string
 }
 
@@ -98,7 +99,12 @@ type TrustedIssuer struct {
 //
 // A failure says what was sent, what came back, what should have, and why that
 // matters. Where a plain good token is not let in, nothing else is tried, and the
-// failure says which field of the target to look at. Run one attack alone with go test -run 'TestAPI/time/expired'.
+// failure says which field of the target to look at. Run one attack alone with
+// go test -run 'TestAPI/time/expired'.
+//
+// A route that calls the issuer, as one does that asks for the user's profile, cannot
+// answer well while that is down, and fails good/in-an-outage: that goes into
+// Target.Except, with the reason. All the other attacks are the same for it.
 //
 // The suite listens on a port of this machine, for the attacker's server, and so
 // does not run in a testing/synctest bubble. It changes what the issuer serves, and

@@ -16,6 +16,7 @@ import (
 	"github.com/bearerguard/bearerguard/jwks"
 	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/bearerguard/bearerguard/scope"
+	"github.com/bearerguard/bearerguard/userinfo"
 	"github.com/stretchr/testify/require"
 )
 
@@ -256,6 +257,30 @@ func TestGuardedRoutesOfManyKindsStand(t *testing.T) {
 }
 
 type tenant struct{}
+
+// Such a route stands all attacks, in the tokens of all providers; while the issuer is
+// down it cannot answer, and Target.Except is for that.
+func TestARouteThatAsksTheIssuerFailsInAnOutageAlone(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	target := with(func(target *authtest.Target) {
+		target.Scope = []string{"openid", "profile"}
+		target.Handler = func(v middleware.Validator) http.Handler {
+			users, err := userinfo.NewClient(userinfo.Config{Issuer: issuer.URL(), Client: issuer.HTTPClient()})
+			require.NoError(t, err)
+			return middleware.New(v).RequireScope("openid", "profile")(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				user, err := users.Profile(r.Context())
+				if err != nil {
+					http.Error(w, "nobody knows", http.StatusServiceUnavailable)
+					return
+				}
+				_, _ = io.WriteString(w, user.Name)
+			}))
+		}
+	})
+	for _, outcome := range issuer.Outcomes(t, target) {
+		require.Equal(t, outcome.Name == "good/in-an-outage", outcome.Failure != "", "%s: %s", outcome.Name, outcome.Failure)
+	}
+}
 
 // The API under attack is made with what production gives its validator.
 func TestOptionsAreThoseOfTheValidator(t *testing.T) {
