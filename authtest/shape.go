@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 )
 
@@ -191,7 +192,8 @@ func (s Shape) ofMachine(d *draft, p person) {
 	case EntraIDv2:
 		maps.Copy(d.Claims, members{"idtyp": "app", "oid": principalID, "azpacr": "1"})
 	case Keycloak:
-		maps.Copy(d.Claims, members{"preferred_username": "service-account-" + p.client, "email_verified": false})
+		// Keycloak stores names of users in lower case, also this one.
+		maps.Copy(d.Claims, members{"preferred_username": "service-account-" + strings.ToLower(p.client), "email_verified": false})
 	}
 }
 

@@ -100,8 +100,10 @@ func ClientID(id string) TokenOption {
 //
 // Entra ID gives machines roles and no scopes: Claim("roles", …) sets them. It puts idtyp
 // into tokens of those APIs only whose registration asks for that; those of others,
-// WithoutClaim("idtyp"), are claims.UnknownSubject. A token like Google's is opaque and
-// says nothing. There are no ID Tokens of machines: of one, the client alone is set.
+// WithoutClaim("idtyp"), are claims.UnknownSubject. So may be those of a client of
+// Keycloak whose ID has capitals, since preferred_username is in lower case. A token like
+// Google's is opaque and says nothing. There are no ID Tokens of machines: of one, the
+// client alone is set.
 func Machine(clientID string) TokenOption {
 	client := ClientID(clientID)
 	return TokenOption{

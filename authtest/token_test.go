@@ -263,6 +263,9 @@ func TestWhereAMachineIsNotKnownAsOne(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, claims.UnknownSubject, c.SubjectKind(), shape)
 	}
+	payload := parts(t, issuer.Token(authtest.Like(authtest.Keycloak), authtest.Machine("Reporter")))[1]
+	require.Equal(t, "Reporter", payload["azp"])
+	require.Equal(t, "service-account-reporter", payload["preferred_username"], "Keycloak's names of users are in lower case")
 	require.Regexp(t, `^ya29\.\w+$`, issuer.Token(authtest.Like(authtest.Google), authtest.Machine("reporter")))
 }
 
