@@ -38,7 +38,7 @@ func play(ctx context.Context, s *stage.Stage) error {
 
 	s.Issuer.AddUser("ada", map[string]any{"name": "Ada Example", "https://example.com/department": "cardiology"})
 	token := func(options ...authtest.TokenOption) string {
-		hers := []authtest.TokenOption{authtest.Audience(audience), authtest.Subject("ada"), authtest.Scope("openid")}
+		hers := []authtest.TokenOption{authtest.Audience(audience), authtest.Subject("ada"), authtest.Scope("openid", "profile")}
 		return s.Issuer.Token(append(hers, options...)...)
 	}
 	table := s.Table("/hello")

@@ -61,7 +61,7 @@ func ask(api http.Handler, token string) *httptest.ResponseRecorder {
 
 func TestWhatTheClientIsTold(t *testing.T) {
 	issuer, api := newTestAPI(t)
-	hers := []authtest.TokenOption{authtest.Subject("ada"), authtest.Scope("openid")}
+	hers := []authtest.TokenOption{authtest.Subject("ada"), authtest.Scope("openid", "profile")}
 	tests := []struct {
 		name      string
 		token     []authtest.TokenOption // besides
@@ -105,7 +105,7 @@ func TestWhatTheClientIsTold(t *testing.T) {
 func TestAProfileIsAskedForOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		issuer, api := newTestAPI(t)
-		token := issuer.Token(authtest.Subject("ada"), authtest.Scope("openid"))
+		token := issuer.Token(authtest.Subject("ada"), authtest.Scope("openid", "profile"))
 		says := func(text string, calls int) {
 			t.Helper()
 			require.Equal(t, text, ask(api, token).Body.String())
@@ -124,7 +124,7 @@ func TestRequestsOfOneUserShareACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		issuer, api := newTestAPI(t)
 		issuer.SetDelay(time.Second)
-		token := issuer.Token(authtest.Subject("ada"), authtest.Scope("openid"))
+		token := issuer.Token(authtest.Subject("ada"), authtest.Scope("openid", "profile"))
 		var all sync.WaitGroup
 		for range 10 {
 			all.Go(func() {
@@ -141,13 +141,13 @@ func TestRequestsOfOneUserShareACall(t *testing.T) {
 func TestAnIssuerThatHangsHoldsUpThoseOnlyWhoAreNotKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		issuer, api := newTestAPI(t)
-		known := issuer.Token(authtest.Subject("ada"), authtest.Scope("openid"))
+		known := issuer.Token(authtest.Subject("ada"), authtest.Scope("openid", "profile"))
 		require.Equal(t, 200, ask(api, known).Code)
 		defer issuer.Hang()()
 		began := time.Now()
 		unknown := make(chan int, 1)
 		go func() {
-			unknown <- ask(api, issuer.Token(authtest.Subject("ada"), authtest.Scope("openid"))).Code
+			unknown <- ask(api, issuer.Token(authtest.Subject("ada"), authtest.Scope("openid", "profile"))).Code
 		}()
 		synctest.Wait()
 		require.Equal(t, 200, ask(api, known).Code)
@@ -160,7 +160,7 @@ func TestAnIssuerThatHangsHoldsUpThoseOnlyWhoAreNotKnown(t *testing.T) {
 func TestACustomClaimOfAnotherTypeIsNoGreeting(t *testing.T) {
 	issuer, api := newTestAPI(t)
 	issuer.AddUser("ada", map[string]any{"name": "Ada Example", "https://example.com/department": 7})
-	require.Equal(t, 502, ask(api, issuer.Token(authtest.Subject("ada"), authtest.Scope("openid"))).Code)
+	require.Equal(t, 502, ask(api, issuer.Token(authtest.Subject("ada"), authtest.Scope("openid", "profile"))).Code)
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -183,6 +183,6 @@ func TestTheAPIStands(t *testing.T) {
 		Handler:  func(v middleware.Validator) http.Handler { return newAPI(v, users) },
 		Request:  httptest.NewRequest("GET", "/hello", nil),
 		Audience: audience,
-		Scope:    []string{"openid"},
+		Scope:    []string{"openid", "profile"},
 	})
 }
