@@ -1,6 +1,9 @@
 package claims
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // WithSmallMemory is [WithMemory] without its lower bound, so that a test can fill it.
 func WithSmallMemory(bytes int) Option {
@@ -71,16 +74,14 @@ func (v *Validator) Recall(token string) bool { return v.memory.find(token) != n
 // Tag finds a token, or not.
 func (v *Validator) Tag(token string) uint64 { return v.memory.tag(token) }
 
-// Seal seals a token, for [Validator.IsSealed].
-func (v *Validator) Seal(token string) (seal [sealSize]byte) {
-	v.memory.gmac.Seal(seal[:0], nil, nil, view(token))
-	return seal
-}
-
-// IsSealed reports whether the seal is that of the token.
-func (v *Validator) IsSealed(token string, seal []byte) bool {
-	_, err := v.memory.gmac.Open(nil, nil, seal, view(token))
-	return err == nil
+// Matches looks at the only token that is remembered, once it is found.
+func (v *Validator) Matches(token string) bool {
+	for _, s := range v.memory.slots() {
+		if r := s.Load(); r != nil {
+			return v.memory.matches(r, token)
+		}
+	}
+	return false
 }
 
 // Clone returns a copy of the request's own, as a known token gives one.
@@ -96,10 +97,13 @@ func (v *Validator) Plant(tokens []string) {
 		}
 	}
 	for _, token := range tokens {
-		m.put(&remembered{
-			tag: m.tag(token), seal: v.Seal(token),
+		signature := token[len(like.signed):]
+		r := &remembered{
+			tag: m.tag(token), signed: strings.Clone(like.signed),
 			issuer: like.issuer, algorithm: like.algorithm, keyID: like.keyID, thumbprint: like.thumbprint,
 			claims: like.claims, size: like.size,
-		}, time.Now())
+		}
+		m.gmac.Seal(r.seal[:0], nil, nil, view(signature))
+		m.put(r, time.Now())
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"math"
 	"math/bits"
 	mathrand "math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -18,15 +19,15 @@ import (
 )
 
 // DefaultMemorySize is how many bytes a validator spends on remembering tokens that
-// it has verified: 8 MiB, which is some 5,000 of them. See [WithMemory].
+// it has verified: 8 MiB, which is some 4,500 of them. See [WithMemory].
 const DefaultMemorySize = 8 << 20
 
 // minMemorySize has room for a few tokens of the largest usual size.
 const minMemorySize = 64 << 10
 
 // WithMemory bounds what the validator spends on remembering tokens that it has
-// accepted, in bytes, in place of [DefaultMemorySize]. A token takes some one and a
-// half kilobytes. It must be 64 KiB or more; for none, see [WithoutMemory].
+// accepted, in bytes, in place of [DefaultMemorySize]. A token takes nearly two
+// kilobytes. It must be 64 KiB or more; for none, see [WithoutMemory].
 //
 // What is remembered is that these bytes were signed with that key, which stays true
 // for ever, and what they say. Whether the key is still the issuer's, the token's
@@ -104,13 +105,13 @@ type hitCount struct {
 	_            [112]byte
 }
 
-// A remembered token is known by its seal, a GMAC (NIST SP 800-38D §3) of the whole
-// token under a key that the validator makes for itself. To pass for a token that is
-// known takes another with the same seal; who chooses tokens and does not know the key
-// finds one with a chance of 2^-116 for each request (with tokens of 32 KiB; less with
-// shorter ones). No seal leaves the memory, so nobody learns of the key, after however
-// many tokens. The tag only finds the entry: tags that collide push out tokens, and only
-// tokens of the issuer get in.
+// A remembered token is known by what was signed, compared byte by byte, and a seal of
+// the rest, its signature: a GMAC (NIST SP 800-38D §3) under a key that the validator
+// makes for itself. To pass for it takes another signature with the same seal; who
+// chooses tokens and does not know the key finds one with a chance of less than 2^-116
+// for each request (with 32 KiB of it; less with fewer). No seal leaves the memory, so
+// nobody learns of the key, after however many tokens. The tag only finds the entry: tags
+// that collide push out tokens, and only tokens of the issuer get in.
 //
 // It is not changed once it is in the table, and holds on to nothing that has the
 // token's signature, or that another may change.
@@ -121,8 +122,9 @@ type remembered struct {
 	until    time.Time    // its time is over, leeway included
 	lastUsed atomic.Int64 // in seconds
 
-	seal [sealSize]byte
-	size int64
+	signed string // what was
+	seal   [sealSize]byte
+	size   int64
 
 	issuer     *issuer
 	algorithm  string
@@ -177,16 +179,20 @@ func (m *memory) find(token string) *remembered {
 	tag := m.tag(token)
 	b := m.bucket(tag)
 	for n := range b {
-		if r := b[n].Load(); r != nil && r.tag == tag && m.isSealed(token, r) {
+		if r := b[n].Load(); r != nil && r.tag == tag && m.matches(r, token) {
 			return r
 		}
 	}
 	return nil
 }
 
-// isSealed reports whether the seal is that of the token.
-func (m *memory) isSealed(token string, r *remembered) bool {
-	_, err := m.gmac.Open(nil, nil, r.seal[:], view(token))
+// matches reports whether it is this token that is remembered.
+func (m *memory) matches(r *remembered, token string) bool {
+	signature, begins := strings.CutPrefix(token, r.signed)
+	if !begins {
+		return false
+	}
+	_, err := m.gmac.Open(nil, nil, r.seal[:], view(signature))
 	return err == nil
 }
 
@@ -211,13 +217,14 @@ func (m *memory) entry(i *inspection) *remembered {
 	}
 	r := &remembered{
 		tag:        m.tag(i.token),
+		signed:     strings.Clone(i.form.SigningInput), // without the signature behind it
 		issuer:     i.issuer,
 		algorithm:  i.form.Algorithm,
 		keyID:      i.form.KeyID,
 		thumbprint: i.key.Thumbprint(),
 		until:      i.claims.Expiry.Add(i.issuer.leeway),
 	}
-	m.gmac.Seal(r.seal[:0], nil, nil, view(i.token))
+	m.gmac.Seal(r.seal[:0], nil, nil, view(i.token[len(r.signed):]))
 	// Nothing is shared with the first request's claims, which its handler may fill
 	// with anything.
 	r.claims.copy(i.claims)
@@ -225,7 +232,7 @@ func (m *memory) entry(i *inspection) *remembered {
 	r.claims.payload = &r.payload
 	r.claims.fromMemory = true
 	r.lastUsed.Store(i.now.Unix())
-	if r.size = r.weigh(len(i.form.SigningInput)); r.size > m.maxBytes/8 {
+	if r.size = r.weigh(); r.size > m.maxBytes/8 {
 		return nil
 	}
 	return r
@@ -324,11 +331,12 @@ func (m *memory) drop(s *slot, r *remembered, evicted bool) {
 func (r *remembered) isOver(now time.Time) bool { return !now.Before(r.until) }
 
 // weigh returns about how many bytes the token takes, rather too many than too few. It
-// holds on to all that was decoded of what was signed, which had that size before.
-func (r *remembered) weigh(signed int) int64 {
+// holds on to all that was decoded of what was signed.
+func (r *remembered) weigh() int64 {
+	decoded := int64(len(r.signed)) * 3 / 4
 	texts := r.claims.Scope.Len() + len(r.claims.Audience) + len(r.claims.AMR)
-	return int64(unsafe.Sizeof(*r)) +
-		2*int64(signed*3/4) + // once more for what was escaped
+	return int64(unsafe.Sizeof(*r)) + int64(len(r.signed)) +
+		2*decoded + // once more for what was escaped
 		2*int64(unsafe.Sizeof(""))*int64(texts) +
 		r.claims.payload.object.Size()
 }

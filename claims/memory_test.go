@@ -491,8 +491,8 @@ func heap() int64 {
 }
 
 // A token is as good as a password while it lasts. So neither it nor its signature
-// may be found in the memory of the process when the request is over, nor the rest of it.
-// (What it says is no secret that opens anything.)
+// may be found in the memory of the process when the request is over. (What was
+// signed is no secret that opens anything.)
 func TestNoTokenIsKeptInTheClear(t *testing.T) {
 	var tokens, needles, says [][]byte
 	hide := func(text string) []byte { // so that it is not found here
@@ -505,15 +505,11 @@ func TestNoTokenIsKeptInTheClear(t *testing.T) {
 	for _, changes := range []set{nil, {"aud": []string{audience, "b", "c"}, "amr": []string{"pwd"}, "sub": "\n"}} {
 		token := sign(goodHeader, payload(changes))
 		tokens = append(tokens, hide(token))
-		parts := strings.Split(token, ".")
-		var decoded [3]string
-		for n := range parts {
-			raw, err := base64.RawURLEncoding.DecodeString(parts[n])
-			require.NoError(t, err)
-			decoded[n] = string(raw)
-		}
-		needles = append(needles, hide(parts[1]), hide(parts[2]), hide(decoded[2]))
-		says = append(says, hide(decoded[1]))
+		signed, signature := cut(token)
+		raw, err := base64.RawURLEncoding.DecodeString(signature)
+		require.NoError(t, err)
+		needles = append(needles, hide(signature), hide(string(raw)))
+		says = append(says, hide(signed))
 	}
 	v := newValidator(t)
 	var kept []*claims.Claims // as a handler may
@@ -549,7 +545,7 @@ func TestNoTokenIsKeptInTheClear(t *testing.T) {
 		require.False(t, bytes.Contains(dump, needle), "needle %d was found", n)
 	}
 	for _, text := range says {
-		require.True(t, bytes.Contains(dump, text), "what it says is remembered: else the dump has nothing to tell")
+		require.True(t, bytes.Contains(dump, text), "what was signed is remembered: else the dump has nothing to tell")
 	}
 	runtime.KeepAlive(v)
 	runtime.KeepAlive(kept)
