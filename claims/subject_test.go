@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+var nullClaim = json.RawMessage("null") // nil takes a claim away
+
 func TestSubjectKind(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -15,13 +17,15 @@ func TestSubjectKind(t *testing.T) {
 		want   claims.SubjectKind
 	}{
 		{"RFC 9068, Cognito", set{"sub": "client-1"}, claims.MachineSubject},
-		{"Cognito has auth_time all the same", set{"sub": "client-1", "auth_time": 1}, claims.MachineSubject},
+		{"Cognito has auth_time all the same", set{"sub": "client-1", "auth_time": 1, "token_use": "access"}, claims.MachineSubject},
 		{"Okta", set{"client_id": nil, "cid": "0oa1", "sub": "0oa1", "scp": []string{"a"}}, claims.MachineSubject},
 		{"Auth0", set{"client_id": nil, "azp": "abc", "sub": "abc@clients", "gty": "client-credentials"}, claims.MachineSubject},
 		{"Auth0 without gty", set{"client_id": nil, "azp": "abc", "sub": "abc@clients"}, claims.MachineSubject},
 		{"Auth0 by gty alone", set{"gty": "client-credentials"}, claims.MachineSubject},
 		{"Entra ID", set{"idtyp": "app"}, claims.MachineSubject},
 		{"Keycloak", set{"preferred_username": "service-account-client-1", "email_verified": false, "acr": "1"}, claims.MachineSubject},
+		{"Keycloak has user names in lower case", set{"client_id": "Batch", "preferred_username": "service-account-batch"}, claims.MachineSubject},
+		{"Keycloak has some as they were given", set{"client_id": "Batch", "preferred_username": "service-account-Batch"}, claims.MachineSubject},
 
 		{"a login", set{"auth_time": 1}, claims.UserSubject},
 		{"a session", set{"sid": "s"}, claims.UserSubject},
@@ -29,6 +33,16 @@ func TestSubjectKind(t *testing.T) {
 		{"a name", set{"name": "Ada"}, claims.UserSubject},
 		{"Entra ID, a user", set{"idtyp": "user"}, claims.UserSubject},
 		{"a user who calls himself a service account of another client", set{"sid": "s", "preferred_username": "service-account-client-2"}, claims.UserSubject},
+		{"a name, and an e-mail address that is null", set{"name": "Ada", "email": nullClaim}, claims.UserSubject},
+		{"a login at whoever says token_use too", set{"auth_time": 1, "token_use": "access"}, claims.UserSubject},
+
+		{"an e-mail address that is null", set{"email": nullClaim}, claims.UnknownSubject},
+		{"a name that is empty", set{"name": "", "amr": []string{}}, claims.UnknownSubject},
+		{"a login whose time is null", set{"auth_time": nullClaim}, claims.UnknownSubject},
+		{"a service account with an e-mail address that is null", set{"preferred_username": "service-account-client-1", "email": nullClaim}, claims.UnknownSubject},
+		{"the ID of the client, and a login elsewhere than at Cognito", set{"sub": "client-1", "auth_time": 1}, claims.UnknownSubject},
+		{"a service account that has logged in, with Cognito's token_use", set{"preferred_username": "service-account-client-1", "auth_time": 1, "token_use": "access"}, claims.UnknownSubject},
+		{"a service account in other letters still", set{"client_id": "batch", "preferred_username": "Service-Account-batch"}, claims.UnknownSubject},
 
 		{"a user who calls himself this client's service account", set{"sid": "s", "preferred_username": "service-account-client-1"}, claims.UnknownSubject},
 		{"a user who calls himself as the client is called", set{"sub": "client-1", "email": "a@b.example"}, claims.UnknownSubject},

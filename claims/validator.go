@@ -368,6 +368,7 @@ func init() {
 		c, _, err := v.(*Validator).believe(ctx, token)
 		return c, err
 	}
+	known.HasSignOfMachine = func(c any) bool { return c.(*Claims).machineSign() != none }
 }
 
 // believe is [Validator.Validate] without the copy: it reports whether the claims are
