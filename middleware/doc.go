@@ -22,7 +22,8 @@
 //	middleware.Scopes(scope.Any("read:labs", "write:labs"))
 //	middleware.Clients("mobile-app", "portal")              // issued to one of these
 //	middleware.Issuers("https://login.example.com/")        // of those that the validator trusts
-//	middleware.Machine(), middleware.NotMachine()           // no user; a user, as far as can be seen
+//	middleware.Machine(), middleware.User()                 // signs of the one, and none of the other
+//	middleware.NotMachine()                                 // no sign of a machine
 //	middleware.Claim("org_id").EqualsPathValue("org")       // {org} in the pattern of the route
 //	middleware.Claim("realm_access", "roles").Contains("nurse")
 //	middleware.ACR("mfa"), middleware.MaxAuthAge(5*time.Minute) // step-up, RFC 9470

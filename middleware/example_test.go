@@ -125,6 +125,22 @@ func ExampleClients_several() {
 	// POST /import portal portal 404
 }
 
+// People only: a machine's token is refused, and so is one that does not say whose it
+// is. Whether an issuer's tokens do is in the table above.
+func ExampleUser() {
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	h := guard.Require(middleware.User())(http.NotFoundHandler())
+
+	get(h, "/", issuer.Token(authtest.Claim("sid", "session-1"))) // a user who has logged in
+	get(h, "/", issuer.Token(authtest.Claim("gty", "client-credentials")))
+	get(h, "/", issuer.Token())
+	// Output:
+	// 404
+	// 403 Bearer realm="api"
+	// 403 Bearer realm="api"
+}
+
 // A partner's authorization server is trusted as well, but not for everything.
 func ExampleIssuers() {
 	own, partner := exampleIssuer(), exampleIssuer()

@@ -9,13 +9,14 @@ import (
 	"strings"
 
 	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/internal/known"
 	"github.com/bearerguard/bearerguard/internal/wiring"
 	"github.com/bearerguard/bearerguard/scope"
 )
 
 // A Requirement is what a route asks of a request beyond a good access token.
-// [Scopes], [Clients], [Issuers], [Machine], [NotMachine], [Claim], [ACR], [MaxAuthAge]
-// and [ByMethod] make the usual ones, [Func] one of your own.
+// [Scopes], [Clients], [Issuers], [Machine], [User], [NotMachine], [Claim], [ACR],
+// [MaxAuthAge] and [ByMethod] make the usual ones, [Func] one of your own.
 type Requirement interface {
 	// Check returns nil where the request and the claims of its token meet the
 	// requirement. It must not change the claims. The request's context has what the
@@ -133,21 +134,58 @@ func (machine) Check(_ *http.Request, c *claims.Claims) error {
 
 func (machine) String() string { return "a machine" }
 
-// NotMachine returns the requirement that the token does not speak of a machine. It
-// refuses tokens with the signs of one, see claims.Claims.SubjectKind, and any whose
-// subject is the client. A machine's token without any sign gets through: what must
-// have a user asks for something that only users' tokens have, such as a claim or
-// [MaxAuthAge].
+// User returns the requirement that the token speaks of a user, and has no sign of a
+// machine: see claims.Claims.SubjectKind for both. A token without any sign is refused,
+// so that nothing gets in that nobody knows. Whether that suits depends on what an
+// issuer writes into its tokens:
+//
+//	                    a user's token says        a machine's token says
+//	Auth0               nothing                    gty, or the client in sub
+//	Okta                auth_time                  the client in sub
+//	Entra ID            name, amr (v1.0), idtyp    idtyp, or nothing
+//	Keycloak            sid, auth_time             service-account-…, or nothing
+//	Cognito             auth_time                  the client in sub
+//	Duende              auth_time, amr             nothing
+//	FusionAuth          auth_time, sid             nothing
+//	Ory Hydra           nothing                    the client in sub
+//	ZITADEL             nothing                    nothing
+//
+// Where users' tokens say nothing, User refuses users, and [NotMachine] tells the two
+// apart if machines' tokens say something. Where machines' tokens say nothing,
+// NotMachine lets machines in, and User does not. Where neither does, ask for a scope
+// or a claim that only users are granted.
+//
+// Entra ID has idtyp as an optional claim of the API's registration: switch it on.
+// Keycloak's service accounts have a preferred_username where their client has the scope
+// profile; its lightweight tokens of users have sid all the same.
+func User() Requirement { return user{} }
+
+type user struct{}
+
+func (user) Check(_ *http.Request, c *claims.Claims) error {
+	switch {
+	case known.HasSignOfMachine(c):
+		return errors.New("the token has the sign of a machine")
+	case c.SubjectKind() != claims.UserSubject:
+		return errors.New("the token has no sign of a user")
+	}
+	return nil
+}
+
+func (user) String() string { return "a user" }
+
+// NotMachine returns the requirement that the token has no sign of a machine, whatever
+// it says of a user besides: see claims.Claims.SubjectKind for the signs. A machine's
+// token without any sign gets through, and a user who is called as the client or its
+// service account does not. [User] is the stricter one, and says which issuers give
+// which signs.
 func NotMachine() Requirement { return notMachine{} }
 
 type notMachine struct{}
 
 func (notMachine) Check(_ *http.Request, c *claims.Claims) error {
-	// Of a subject that is the client with the sign of a user, neither is known. Here
-	// that is a reason to refuse it, too.
-	client := c.ClientID != "" && (c.Subject == c.ClientID || c.Subject == c.ClientID+"@clients")
-	if client || c.SubjectKind() == claims.MachineSubject {
-		return errors.New("the token is a machine's")
+	if known.HasSignOfMachine(c) {
+		return errors.New("the token has the sign of a machine")
 	}
 	return nil
 }
@@ -275,7 +313,7 @@ func meet(requirements []Requirement, r *http.Request, c *claims.Claims) (Requir
 // is somebody else's.
 func isOwn(requirement Requirement) bool {
 	switch requirement.(type) {
-	case scopes, clients, issuers, machine, notMachine, claim, acr, maxAuthAge:
+	case scopes, clients, issuers, machine, user, notMachine, claim, acr, maxAuthAge:
 		return true
 	default:
 		return false

@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -240,34 +241,82 @@ func TestClientsHoldAcrossIssuersAndIssuersDoNot(t *testing.T) {
 	}
 }
 
-func TestMachineAndNotMachine(t *testing.T) {
+func TestMachineUserAndNotMachine(t *testing.T) {
 	issuer := authtest.NewIssuer(t)
 	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
-	machine, notMachine := guard.Require(middleware.Machine())(ok), guard.Require(middleware.NotMachine())(ok)
+	machine, user, notMachine := guard.Require(middleware.Machine())(ok), guard.Require(middleware.User())(ok), guard.Require(middleware.NotMachine())(ok)
 	claim := authtest.Claim
+	null := json.RawMessage("null")
+	// Keycloak's service account, with what a mapper or a sloppy issuer puts beside it.
+	batch := func(options ...authtest.TokenOption) []authtest.TokenOption {
+		return append(options, authtest.ClientID("batch"), claim("preferred_username", "service-account-batch"))
+	}
 	tests := []struct {
-		name                string
-		token               []authtest.TokenOption
-		machine, notMachine int
+		name                      string
+		token                     []authtest.TokenOption
+		machine, user, notMachine int
 	}{
-		{"a machine, by its subject", []authtest.TokenOption{authtest.Subject("client-1")}, 200, 403},
-		{"a machine, by the grant", []authtest.TokenOption{claim("gty", "client-credentials")}, 200, 403},
-		{"Auth0's machine", []authtest.TokenOption{authtest.Subject("client-1@clients")}, 200, 403},
-		{"Keycloak's machine", []authtest.TokenOption{claim("preferred_username", "service-account-client-1")}, 200, 403},
-		{"a user", []authtest.TokenOption{claim("auth_time", 1)}, 403, 200},
-		{"no sign", nil, 403, 200},
-		{"a user who has the name of the client", []authtest.TokenOption{authtest.Subject("client-1"), claim("email", "eve@example.com")}, 403, 403},
-		{"a user who has the name of its service account", []authtest.TokenOption{claim("preferred_username", "service-account-client-1"), claim("sid", "s")}, 403, 200},
+		{"a machine, by its subject", []authtest.TokenOption{authtest.Subject("client-1")}, 200, 403, 403},
+		{"a machine, by the grant", []authtest.TokenOption{claim("gty", "client-credentials")}, 200, 403, 403},
+		{"a machine, by the issuer's word, with a name", []authtest.TokenOption{claim("idtyp", "app"), claim("name", "Reporter")}, 200, 403, 403},
+		{"Auth0's machine", []authtest.TokenOption{authtest.Subject("client-1@clients")}, 200, 403, 403},
+		{"Keycloak's machine", batch(), 200, 403, 403},
+		{"Keycloak's machine, whose client is not in lower case", append(batch(), authtest.ClientID("Batch")), 200, 403, 403},
+		{"Keycloak's machine with a session", batch(claim("sid", "s")), 403, 403, 403},
+		{"Keycloak's machine with an e-mail address that is null", batch(claim("email", null)), 403, 403, 403},
+		{"Keycloak's machine with an e-mail address that stands for none", batch(claim("email", "service-account-batch@placeholder.org")), 403, 403, 403},
+		{"the client, with a login elsewhere than at Cognito", []authtest.TokenOption{authtest.Subject("client-1"), claim("auth_time", 1)}, 403, 403, 403},
+		{"Cognito's machine", []authtest.TokenOption{authtest.Subject("client-1"), claim("auth_time", 1), claim("token_use", "access")}, 200, 403, 403},
+		{"a user", []authtest.TokenOption{claim("auth_time", 1)}, 403, 200, 200},
+		{"Entra ID's user", []authtest.TokenOption{claim("idtyp", "user")}, 403, 200, 200},
+		{"a user of whom nothing is said but null", []authtest.TokenOption{claim("email", null)}, 403, 403, 200},
+		{"no sign", nil, 403, 403, 200},
+		{"a user who has the name of the client", []authtest.TokenOption{authtest.Subject("client-1"), claim("email", "eve@example.com")}, 403, 403, 403},
+		{"a user who has the name of its service account", batch(claim("name", "Eve"), claim("auth_time", 1)), 403, 403, 403},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := plain("GET", "/")
 			issuer.Authorize(r, tt.token...)
 			require.Equal(t, tt.machine, serve(machine, r).Code, "Machine")
+			require.Equal(t, tt.user, serve(user, r).Code, "User")
 			require.Equal(t, tt.notMachine, serve(notMachine, r).Code, "NotMachine")
 		})
 	}
-	require.Equal(t, "a machine, no machine", middleware.PolicyOf(guard.Require(middleware.Machine(), middleware.NotMachine())(ok)).String())
+	require.Equal(t, "a machine, a user, no machine", middleware.PolicyOf(guard.Require(middleware.Machine(), middleware.User(), middleware.NotMachine())(ok)).String())
+}
+
+// A validator of one's own may make claims up, of which no token says anything.
+func TestOfClaimsThatWereNotReadFromATokenTheClientIsAMachine(t *testing.T) {
+	tests := []struct {
+		claims           claims.Claims
+		user, notMachine int
+	}{
+		{claims.Claims{Subject: "batch", ClientID: "batch"}, 403, 403},
+		{claims.Claims{Subject: "batch@clients", ClientID: "batch"}, 403, 403},
+		{claims.Claims{Subject: "user-1", ClientID: "batch"}, 403, 200},
+		{claims.Claims{}, 403, 200},
+	}
+	for _, tt := range tests {
+		require.Equal(t, tt.user, serve(saying(tt.claims).Require(middleware.User())(ok), sent("GET", "/")).Code, tt.claims.Subject)
+		require.Equal(t, tt.notMachine, serve(saying(tt.claims).Require(middleware.NotMachine())(ok), sent("GET", "/")).Code, tt.claims.Subject)
+	}
+}
+
+// The reason is for the log: which of the two it was.
+func TestUserSaysWhyItRefuses(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	var seen []middleware.Decision
+	h := middleware.New(issuer.Validator(audience), noting(&seen)).Require(middleware.User())(ok)
+	for _, want := range []string{"the token has no sign of a user", "the token has the sign of a machine"} {
+		r := plain("GET", "/")
+		issuer.Authorize(r)
+		if want != "the token has no sign of a user" {
+			issuer.Authorize(r, authtest.Subject("client-1"), authtest.Claim("sid", "s"))
+		}
+		require.Equal(t, 403, serve(h, r).Code)
+		require.EqualError(t, seen[len(seen)-1].Refusal.Err, "middleware: a requirement refuses the request: "+want)
+	}
 }
 
 func TestFunc(t *testing.T) {

@@ -85,7 +85,7 @@ func TestNobodyCanChangeWhatIsBelieved(t *testing.T) {
 			guard := middleware.New(v, in.option)
 			h := guard.Require(append(in.first,
 				middleware.Scopes(scope.All("read:patients")), middleware.Clients("portal"), middleware.Issuers(issuer.URL()),
-				middleware.ACR("high"), middleware.Claim("acr").Equals("high"), middleware.NotMachine())...)(in.next)
+				middleware.ACR("high"), middleware.Claim("acr").Equals("high"), middleware.NotMachine(), middleware.User())...)(in.next)
 			for range 4 {
 				r := request("Bearer " + token)
 				require.Equal(t, http.StatusOK, serve(h, r.WithContext(context.WithValue(r.Context(), checkKey{}, guard))).Code)
