@@ -31,9 +31,9 @@ var (
 	// §3.1).
 	ErrInsufficientScope = errors.New("middleware: the token lacks a scope")
 
-	// ErrInsufficientAuthentication is wrapped where the user must log in again,
+	// ErrInsufficientUserAuthentication is wrapped where the user must log in again,
 	// or in a stronger way (RFC 9470 §3).
-	ErrInsufficientAuthentication = errors.New("middleware: the user's authentication is insufficient")
+	ErrInsufficientUserAuthentication = errors.New("middleware: the user's authentication is insufficient")
 
 	// ErrAccessDenied is wrapped where another requirement refuses the request.
 	ErrAccessDenied = errors.New("middleware: a requirement refuses the request")
@@ -154,7 +154,7 @@ func insufficientAuthentication(description, reason string) *Error {
 		Status:      http.StatusUnauthorized,
 		Code:        CodeInsufficientUserAuthentication,
 		Description: description,
-		Err:         fmt.Errorf("%w: %s", ErrInsufficientAuthentication, reason),
+		Err:         fmt.Errorf("%w: %s", ErrInsufficientUserAuthentication, reason),
 	}
 }
 
@@ -223,7 +223,7 @@ func (e *Error) reason() error {
 	case e.Code == CodeInsufficientScope:
 		return ErrInsufficientScope
 	case e.Code == CodeInsufficientUserAuthentication:
-		return ErrInsufficientAuthentication
+		return ErrInsufficientUserAuthentication
 	case e.isMissingToken():
 		return ErrNoToken
 	default:

@@ -335,7 +335,7 @@ func TestFunc(t *testing.T) {
 		{"the last status there is", &middleware.Error{Status: 599}, 599, claims.ErrUnavailable},
 		{"a status that does not refuse", &middleware.Error{Status: 399}, 403, middleware.ErrAccessDenied},
 		{"a status that is none", &middleware.Error{Status: 600}, 403, middleware.ErrAccessDenied},
-		{"its own step-up", &middleware.Error{Status: 401, Code: middleware.CodeInsufficientUserAuthentication}, 401, middleware.ErrInsufficientAuthentication},
+		{"its own step-up", &middleware.Error{Status: 401, Code: middleware.CodeInsufficientUserAuthentication}, 401, middleware.ErrInsufficientUserAuthentication},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -83,8 +83,8 @@ func TestRepliesOfRFC9470(t *testing.T) {
 			require.Equal(t, tt.status, w.Code)
 			require.Equal(t, tt.challenge, challengeOf(w))
 			if tt.status == 401 {
-				require.Equal(t, middleware.ErrInsufficientAuthentication, seen[0].Reason)
-				require.ErrorIs(t, seen[0].Refusal, middleware.ErrInsufficientAuthentication)
+				require.Equal(t, middleware.ErrInsufficientUserAuthentication, seen[0].Reason)
+				require.ErrorIs(t, seen[0].Refusal, middleware.ErrInsufficientUserAuthentication)
 				require.Contains(t, w.Body.String(), `"error":"insufficient_user_authentication"`)
 			}
 		})
