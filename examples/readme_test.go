@@ -52,12 +52,12 @@ func ginRoutes(e *gin.Engine, guard *middleware.Guard, list gin.HandlerFunc) {
 func requirements(mux *http.ServeMux, guard *middleware.Guard, handler, news http.Handler) {
 	read, write := middleware.Scopes(scope.All("read:patients")), middleware.Scopes(scope.All("write:patients"))
 	patients := guard.Require(
-		middleware.Scopes(scope.Any("read:labs", "write:labs")),     // one of these scopes
-		middleware.Clients("mobile-app", "portal"),                  // issued to one of these clients
-		middleware.Claim("org_id").EqualsPathValue("org"),           // {org} in the pattern of the route
-		middleware.Claim("realm_access", "roles").Contains("nurse"), // a member of a claim
-		middleware.ACR("mfa"),                                       // step-up (RFC 9470): log in with a second factor,
-		middleware.MaxAuthAge(5*time.Minute),                        // and not longer ago than this
+		middleware.Scopes(scope.Any("read:labs", "write:labs")),                  // one of these scopes
+		middleware.Clients("mobile-app", "portal"),                               // issued to one of these clients
+		middleware.Claim("org_id").EqualsPathValue("org"),                        // {org} in the pattern of the route
+		middleware.Claim("realm_access", "roles").ContainsAny("nurse", "doctor"), // one of these roles
+		middleware.ACR("mfa"),                // step-up (RFC 9470): log in with a second factor,
+		middleware.MaxAuthAge(5*time.Minute), // and not longer ago than this
 		middleware.ByMethod(map[string]middleware.Requirement{"GET": read, "PUT": write}),
 		middleware.Func("weekdays only", weekdays), // a function of your own
 	)

@@ -18,12 +18,12 @@ type ClaimName struct{ path []string }
 // Claim returns the name of a claim, for requirements about its value:
 //
 //	guard.Require(middleware.Claim("org_id").EqualsPathValue("org"))
-//	guard.Require(middleware.Claim("https://example.com/roles").Contains("nurse"))
+//	guard.Require(middleware.Claim("https://example.com/roles").ContainsAny("nurse", "doctor"))
 //
 // A claim that is a member of an object is named by the way to it, so that a dot in
 // a name is nothing special:
 //
-//	guard.Require(middleware.Claim("realm_access", "roles").Contains("nurse"))
+//	guard.Require(middleware.Claim("realm_access", "roles").ContainsAny("nurse", "doctor"))
 //
 // Names are compared as they are (RFC 7519 §7.3). It panics if there is none, or
 // one is empty.
@@ -36,13 +36,16 @@ func (n ClaimName) String() string { return strings.Join(n.path, "/") }
 // value is empty.
 func (n ClaimName) Equals(value string) Requirement { return n.OneOf(value) }
 
-// OneOf returns the requirement that the claim is one of these texts. It panics if
-// there is none, or one is empty.
+// OneOf returns the requirement that the claim is one of these texts. One that is an
+// array is none: for that, see [ClaimName.ContainsAny]. It panics if there is none, or
+// one is empty.
 func (n ClaimName) OneOf(values ...string) Requirement {
 	values = texts("Claim.OneOf", values)
 	return n.require("is "+quoted(values, " or "), func(_ *http.Request, claim json.RawMessage) string {
 		text, ok := textOf(claim)
 		switch {
+		case claim[0] == '[': // often roles: whoever reads the log is told what fits
+			return "is an array, not a text: ask for its elements with ContainsAny or ContainsAll"
 		case !ok:
 			return "is no text"
 		case !slices.Contains(values, text):
@@ -52,11 +55,24 @@ func (n ClaimName) OneOf(values ...string) Requirement {
 	})
 }
 
-// Contains returns the requirement that the claim is an array with all of these
+// ContainsAny returns the requirement that the claim is an array with one of these
+// texts among its elements: one of several roles, say. A claim that is a text counts as
+// an array of one. It panics if there is none, or one is empty.
+func (n ClaimName) ContainsAny(values ...string) Requirement {
+	values = texts("Claim.ContainsAny", values)
+	return n.require("contains "+quoted(values, " or "), func(_ *http.Request, claim json.RawMessage) string {
+		if !slices.ContainsFunc(textsOf(claim), func(element string) bool { return slices.Contains(values, element) }) {
+			return "contains nothing of what the route asks for"
+		}
+		return ""
+	})
+}
+
+// ContainsAll returns the requirement that the claim is an array with all of these
 // texts among its elements. A claim that is a text counts as an array of one. It
 // panics if there is none, or one is empty.
-func (n ClaimName) Contains(values ...string) Requirement {
-	values = texts("Claim.Contains", values)
+func (n ClaimName) ContainsAll(values ...string) Requirement {
+	values = texts("Claim.ContainsAll", values)
 	return n.require("contains "+quoted(values, " and "), func(_ *http.Request, claim json.RawMessage) string {
 		elements := textsOf(claim)
 		for _, value := range values {

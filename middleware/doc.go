@@ -25,7 +25,7 @@
 //	middleware.Machine(), middleware.User()                 // signs of the one, and none of the other
 //	middleware.NotMachine()                                 // no sign of a machine
 //	middleware.Claim("org_id").EqualsPathValue("org")       // {org} in the pattern of the route
-//	middleware.Claim("realm_access", "roles").Contains("nurse")
+//	middleware.Claim("realm_access", "roles").ContainsAny("nurse", "doctor")
 //	middleware.ACR("mfa"), middleware.MaxAuthAge(5*time.Minute) // step-up, RFC 9470
 //	middleware.ByMethod(map[string]middleware.Requirement{…})
 //	middleware.Func("weekdays only", func(r *http.Request, c *claims.Claims) error {…})

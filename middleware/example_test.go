@@ -198,19 +198,32 @@ func ExampleClaimName_EqualsPathValue() {
 	// 403 Bearer realm="api"
 }
 
-// Roles in a claim of one's own, or where Keycloak has them.
-func ExampleClaimName_Contains() {
+// One of several roles, in a claim of one's own or where Keycloak has them.
+func ExampleClaimName_ContainsAny() {
 	issuer := exampleIssuer()
 	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
 	mux := http.NewServeMux()
-	mux.Handle("GET /a", guard.Require(middleware.Claim("https://example.com/roles").Contains("nurse"))(http.NotFoundHandler()))
-	mux.Handle("GET /b", guard.Require(middleware.Claim("realm_access", "roles").Contains("nurse"))(http.NotFoundHandler()))
+	mux.Handle("GET /a", guard.Require(middleware.Claim("https://example.com/roles").ContainsAny("nurse", "doctor"))(http.NotFoundHandler()))
+	mux.Handle("GET /b", guard.Require(middleware.Claim("realm_access", "roles").ContainsAny("nurse", "doctor"))(http.NotFoundHandler()))
 
-	get(mux, "/a", issuer.Token(authtest.Claim("https://example.com/roles", []string{"nurse", "night shift"})))
+	get(mux, "/a", issuer.Token(authtest.Claim("https://example.com/roles", []string{"doctor", "night shift"})))
 	get(mux, "/b", issuer.Token(authtest.Claim("realm_access", map[string]any{"roles": []string{"nurse"}})))
 	get(mux, "/b", issuer.Token())
 	// Output:
 	// 404
+	// 404
+	// 403 Bearer realm="api"
+}
+
+// All of these: each must be among the elements.
+func ExampleClaimName_ContainsAll() {
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	h := guard.Require(middleware.Claim("groups").ContainsAll("staff", "surgery"))(http.NotFoundHandler())
+
+	get(h, "/", issuer.Token(authtest.Claim("groups", []string{"staff", "surgery", "choir"})))
+	get(h, "/", issuer.Token(authtest.Claim("groups", []string{"staff"})))
+	// Output:
 	// 404
 	// 403 Bearer realm="api"
 }

@@ -20,7 +20,7 @@ func TestItRunsAsItShould(t *testing.T) {
 	require.NoError(t, stage.Run(t.Context(), &out, play))
 	for _, row := range []string{
 		`a doctor +200 +charts of org-1 for user-1, \[doctor\]`,
-		`a doctor by a claim named roles +403 +the token has none of the roles`,
+		`a doctor by a claim named roles +403 +the token has no claim https://example.com/roles`,
 		`a doctor, openid profile email only +403 +the token lacks a scope: read:charts`,
 		`a doctor of org-2, which is suspended +401 +the organization is suspended`,
 	} {

@@ -75,7 +75,7 @@ func plan(issuer *authtest.Issuer, observer middleware.Option) []planned {
 		{"GET HEAD", "/need/scopes", by(needs(health, middleware.Scopes(scope.Any("admin").Or(scope.All("read:patients", "read:labs"))))), greet},
 		{"GET HEAD", "/need/client", by(needs(health, middleware.Clients("mobile-app", "portal"))), greet},
 		{"GET HEAD", "/need/claims", by(needs(health, middleware.Claim("plan").OneOf("silver", "gold"),
-			middleware.Claim("realm_access", "roles").Contains("nurse"), middleware.Claim("email_verified").IsTrue())), greet},
+			middleware.Claim("realm_access", "roles").ContainsAny("doctor", "nurse"), middleware.Claim("email_verified").IsTrue())), greet},
 		{"GET HEAD", "/need/step-up", by(needs(health, middleware.Scopes(scope.All("write:patients")), middleware.ACR("mfa", "hwk"), middleware.MaxAuthAge(time.Hour))), greet},
 		{"GET HEAD PUT DELETE", "/need/by-method", by(needs(health, middleware.ByMethod(map[string]middleware.Requirement{
 			"GET": middleware.Scopes(scope.All("read:patients")), "PUT": middleware.Scopes(scope.All("write:patients"))}))), greet},
