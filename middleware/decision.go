@@ -49,7 +49,8 @@ type Decision struct {
 
 	// Reason is a sentinel for why the request was not let through, one of this
 	// package or of package claims. There are few, so that it can be counted by:
-	// the text of Refusal.Err says more. Nil where it was let through.
+	// the text of Refusal.Err says more. An outage of the keys is claims.ErrUnavailable,
+	// one of what a requirement asks [ErrUnavailable]. Nil where it was let through.
 	Reason error
 
 	// Refusal says how the request is refused and why. Nil means that it was let
@@ -144,7 +145,7 @@ func (g *Guard) tell(r *http.Request, policy Policy, v *verdict) {
 		d.Requirement = v.failed.String()
 	}
 	if v.refusal != nil {
-		d.Reason = v.refusal.reason()
+		d.Reason = v.reason()
 	}
 	if p := v.passage; p != nil {
 		d.Issuer, d.ClientID, d.KeyID, d.claims = p.claims.Issuer, p.claims.ClientID, p.claims.KeyID, p.claims

@@ -134,7 +134,7 @@ func TestTheReasonOfADecisionIsOneOfAFew(t *testing.T) {
 		d := ask(&tokens{}, func(g *middleware.Guard) http.Handler { return g.Require(failing(sentinel))(ok) }, request("Bearer reader"))
 		want := middleware.ErrAccessDenied
 		if sentinel == claims.ErrUnavailable {
-			want = sentinel
+			want = middleware.ErrUnavailable // the token itself is good
 		}
 		require.Equal(t, want, d.Reason, "of a requirement: %v", sentinel)
 	}
@@ -159,6 +159,10 @@ func TestTheReasonOfADecisionIsOneOfAFew(t *testing.T) {
 		{"acr", ask(&tokens{}, requiring(middleware.ACR("x")), request("Bearer reader")), middleware.ErrInsufficientUserAuthentication},
 		{"age", ask(&tokens{}, requiring(middleware.MaxAuthAge(time.Hour)), request("Bearer reader")), middleware.ErrInsufficientUserAuthentication},
 		{"client", ask(&tokens{}, requiring(middleware.Clients("x")), request("Bearer reader")), middleware.ErrAccessDenied},
+		{"what a requirement asks is down", ask(&tokens{}, requiring(failing(middleware.ErrUnavailable)), request("Bearer reader")), middleware.ErrUnavailable},
+		{"a requirement has waited too long", ask(&tokens{}, requiring(failing(context.DeadlineExceeded)), request("Bearer reader")), middleware.ErrUnavailable},
+		{"one's own 502", ask(&tokens{}, requiring(failing(&middleware.Error{Status: 502})), request("Bearer reader")), middleware.ErrUnavailable},
+		{"a validator with a requirement's word for it", ask(saying(middleware.ErrUnavailable), plainly, sent("GET", "/")), claims.ErrUnavailable},
 		{"one's own", ask(&tokens{}, requiring(failing(errors.New("x"))), request("Bearer reader")), middleware.ErrAccessDenied},
 		{"one's own 401", ask(&tokens{}, requiring(failing(&middleware.Error{Status: 401, Code: "invalid_token"})), request("Bearer reader")), middleware.ErrInvalidToken},
 		{"one's own 404", ask(&tokens{}, requiring(failing(&middleware.Error{Status: 404, Code: "not_found"})), request("Bearer reader")), middleware.ErrAccessDenied},
@@ -176,6 +180,7 @@ func TestEachRefusalWrapsItsReason(t *testing.T) {
 	guard := middleware.New(&tokens{}, noting(&seen))
 	for _, h := range []http.Handler{
 		guard.Handler(ok), guard.RequireScope("x")(ok), guard.Require(middleware.ACR("x"))(ok), guard.Require(middleware.Clients("x"))(ok),
+		guard.Require(failing(fmt.Errorf("the database: %w", claims.ErrUnavailable)))(ok), guard.Require(failing(middleware.ErrUnavailable))(ok),
 	} {
 		for _, authorization := range []string{"Bearer reader", "Bearer bad", "Bearer unavailable", "Bearer", "Basic x"} {
 			serve(h, request(authorization))

@@ -43,7 +43,7 @@
 //	                         the user must log in again, as the challenge says (RFC 9470)
 //	403 insufficient_scope   the token is good, and lacks a scope
 //	403 access_denied        the token is good, and another requirement refuses it
-//	503                      nothing can be said about the token now: retry
+//	503                      nothing can be said now about the token, or by a requirement: retry
 //
 // The challenge (WWW-Authenticate) goes with all but the last. The body is JSON,
 // {"error":…,"error_description":…} (without error where no token was sent), with

@@ -35,8 +35,15 @@ var (
 	// or in a stronger way (RFC 9470 §3).
 	ErrInsufficientUserAuthentication = errors.New("middleware: the user's authentication is insufficient")
 
-	// ErrAccessDenied is wrapped where another requirement refuses the request.
+	// ErrAccessDenied is wrapped where another requirement refuses the request, or the
+	// handler does ([Guard.Refuse]).
 	ErrAccessDenied = errors.New("middleware: a requirement refuses the request")
+
+	// ErrUnavailable is wrapped where a requirement or the handler cannot say, since
+	// what it asks, such as a database or the issuer's userinfo endpoint, cannot be
+	// asked now. Where nothing can be said about the token itself, it is
+	// claims.ErrUnavailable: so an outage of the keys is told from one of anything else.
+	ErrUnavailable = errors.New("middleware: what a requirement asks is not available")
 )
 
 // Codes of [Error.Code]. The first three are those of RFC 6750 §3.1.
@@ -167,12 +174,25 @@ func accessDenied(reason error) *Error {
 	}
 }
 
-// unavailable passes on what the reason says of when to try again.
+// unavailable is for what keeps the guard from saying anything about the token.
 func unavailable(reason error) *Error {
+	return tryLater("the access token cannot be checked now; try again later", reason)
+}
+
+// notSaid is for what keeps a requirement from saying anything.
+func notSaid(reason error) *Error {
+	if !errors.Is(reason, ErrUnavailable) {
+		reason = fmt.Errorf("%w: %w", ErrUnavailable, reason)
+	}
+	return tryLater("what this request depends on is not available now; try again later", reason)
+}
+
+// tryLater passes on what the reason says of when to try again.
+func tryLater(description string, reason error) *Error {
 	e := &Error{
 		Status:      http.StatusServiceUnavailable,
 		Code:        CodeUnavailable,
-		Description: "the access token cannot be checked now; try again later",
+		Description: description,
 		Err:         reason,
 	}
 	if hint, ok := errors.AsType[interface {
@@ -188,7 +208,7 @@ func unavailable(reason error) *Error {
 // wrong with the token, only nobody could say whether it is good. Answering
 // invalid_token then would have clients throw good tokens away.
 func isOurs(err error) bool {
-	return errors.Is(err, claims.ErrUnavailable) ||
+	return errors.Is(err, claims.ErrUnavailable) || errors.Is(err, ErrUnavailable) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
@@ -204,7 +224,7 @@ func refusalOf(err error) *Error {
 		own := *e
 		return &own
 	case isOurs(err):
-		return unavailable(err)
+		return notSaid(err)
 	default:
 		return accessDenied(err)
 	}
@@ -212,8 +232,10 @@ func refusalOf(err error) *Error {
 
 // reason returns the sentinel for why a request is refused: one of this package
 // or of package claims.
-func (e *Error) reason() error {
-	switch {
+func (v *verdict) reason() error {
+	switch e := v.refusal; {
+	case e.Status >= 500 && v.failed != nil: // the token is good
+		return ErrUnavailable
 	case e.Status >= 500:
 		return claims.ErrUnavailable
 	case e.Code == CodeInvalidToken:

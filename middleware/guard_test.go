@@ -76,6 +76,7 @@ const (
 	sayInvalidToken   = `"error_description":"the access token is expired, malformed or not meant for this API"`
 	sayMissing        = `{"error_description":"no access token was sent; send it in the header Authorization: Bearer TOKEN"}`
 	sayUnavailable    = `{"error":"temporarily_unavailable","error_description":"the access token cannot be checked now; try again later"}`
+	sayNotSaid        = `{"error":"temporarily_unavailable","error_description":"what this request depends on is not available now; try again later"}`
 	sayScope          = `{"error":"insufficient_scope","error_description":"the access token lacks a scope that this resource needs"}`
 )
 
@@ -235,8 +236,9 @@ func TestErrorsOfRequirements(t *testing.T) {
 		body      string
 	}{
 		{"any error", errors.New("secret cause"), 403, `Bearer realm="api"`, `{"error":"access_denied","error_description":"the access token does not permit this request"}`},
-		{"unavailable", fmt.Errorf("%w: secret cause", claims.ErrUnavailable), 503, "", sayUnavailable},
-		{"the context ended", context.Canceled, 503, "", sayUnavailable},
+		{"unavailable", fmt.Errorf("%w: secret cause", claims.ErrUnavailable), 503, "", sayNotSaid},
+		{"unavailable, in this package's word", fmt.Errorf("%w: secret cause", middleware.ErrUnavailable), 503, "", sayNotSaid},
+		{"the context ended", context.Canceled, 503, "", sayNotSaid},
 		{"one's own", fmt.Errorf("wrapped: %w", &middleware.Error{Status: 401, Code: "invalid_token", Description: "log in again", Err: errors.New("secret cause")}), 401,
 			`Bearer realm="api", error="invalid_token", error_description="log in again"`, `{"error":"invalid_token","error_description":"log in again"}`},
 		{"one's own with what would break out of quotes", &middleware.Error{Status: 403, Code: `x", evil="`, Description: `say "hi"`, Scope: "a\r\nSet-Cookie: x"}, 403,

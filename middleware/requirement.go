@@ -23,7 +23,8 @@ type Requirement interface {
 	// handler's will have, also for [TokenFromContext]. An error refuses the request:
 	//
 	//   - an *[Error] with a status of 400 to 599 as it says;
-	//   - one that wraps claims.ErrUnavailable, or the end of a context, with 503;
+	//   - one that wraps [ErrUnavailable], claims.ErrUnavailable or the end of a
+	//     context, with 503;
 	//   - any other with 403 and access_denied. It goes to the observer, and
 	//     never to the client.
 	Check(r *http.Request, c *claims.Claims) error

@@ -159,7 +159,7 @@ func ExampleClient_Profile_requirement() {
 	// 403 {"error":"access_denied","error_description":"the access token does not permit this request"}
 	// 403 {"error":"insufficient_scope","error_description":"the access token lacks the scope openid, without which its issuer does not tell of the user"}
 	// calls of the endpoint: 2
-	// 503 5 {"error":"temporarily_unavailable","error_description":"the access token cannot be checked now; try again later"}
+	// 503 5 {"error":"temporarily_unavailable","error_description":"what this request depends on is not available now; try again later"}
 }
 
 // How do I ask the issuer that a token is from, where the API takes those of two?
