@@ -23,11 +23,12 @@ type Decision struct {
 	Pattern string
 
 	// Policy is what this guard asks for here. A guard that stands directly behind
-	// has a decision of its own.
+	// has a decision of its own. It is zero where the handler has refused
+	// ([Guard.Refuse]).
 	Policy Policy
 
-	// Requirement is the one that was not met, in words; empty where that was not
-	// the trouble.
+	// Requirement is the one that was not met, in words; "the handler" where that has
+	// refused ([Guard.Refuse]), and empty where neither was the trouble.
 	Requirement string
 
 	// Issuer and ClientID are those of the token, once it has been found good;

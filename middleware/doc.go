@@ -48,7 +48,8 @@
 // The challenge (WWW-Authenticate) goes with all but the last. The body is JSON,
 // {"error":…,"error_description":…} (without error where no token was sent), with
 // Cache-Control: no-store. It says
-// the same of every token that is refused: which check failed is for [WithObserver].
+// the same of every token that is refused: which check failed is for [WithObserver]. A
+// handler that finds out late that it must refuse answers alike by [Guard.Refuse].
 //
 // The token is looked for in the Authorization header. [AllowFormToken],
 // [AllowQueryToken] and [AllowCookieToken] add other places.

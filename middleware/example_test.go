@@ -527,6 +527,27 @@ func ExampleWithErrorHandler() {
 	// {"status":401,"title":"no access token was sent; send it in the header Authorization: Bearer TOKEN"}
 }
 
+// A handler that finds out late that it cannot answer. The reason goes to the log.
+func ExampleGuard_Refuse() {
+	issuer := exampleIssuer()
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	find := func(context.Context) error { return fmt.Errorf("the database is down: %w", middleware.ErrUnavailable) }
+	h := guard.RequireScope("read:patients")(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := find(r.Context()); err != nil {
+			guard.Refuse(w, r, err)
+			return
+		}
+		fmt.Fprintln(w, "patients")
+	}))
+
+	r := httptest.NewRequest("GET", "/patients", nil)
+	issuer.Authorize(r, authtest.Scope("read:patients"))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	fmt.Println(w.Code, w.Header().Get("Retry-After"), w.Body)
+	// Output: 503 5 {"error":"temporarily_unavailable","error_description":"what this request depends on is not available now; try again later"}
+}
+
 func ExampleGuard_Check() {
 	issuer := exampleIssuer()
 	guard := middleware.New(issuer.Validator("https://example.com/health-api"))

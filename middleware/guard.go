@@ -204,12 +204,19 @@ func (p *protected) decide(r *http.Request, v *verdict) {
 		v.outcome = Allowed
 	case p.policy.Access == AnonymousAllowed && v.passage == nil && refusal.isMissingToken():
 		v.outcome, v.refusal = Anonymous, nil
-	case refusal.Status >= 500:
-		v.outcome = Undecided
 	default:
-		v.outcome = Refused
-		p.explain(r, v)
+		p.conclude(r, v)
 	}
+}
+
+// conclude completes the verdict on a request that is refused.
+func (p *protected) conclude(r *http.Request, v *verdict) {
+	if v.refusal.Status >= 500 {
+		v.outcome = Undecided
+		return
+	}
+	v.outcome = Refused
+	p.explain(r, v)
 }
 
 // explain completes a refusal with what the resource needs, so that the client asks

@@ -57,7 +57,9 @@ func attributes(d Decision, suppressed int) []slog.Attr {
 	}
 	all = append(all, slog.String("method", d.Method))
 	add("route", d.Pattern)
-	add("policy", d.Policy.String())
+	if d.Policy.Access != Unprotected { // the handler's own has none
+		add("policy", d.Policy.String())
+	}
 	add("issuer", d.Issuer)
 	add("client_id", d.ClientID)
 	add("kid", d.KeyID)

@@ -25,7 +25,7 @@ func WithRealm(realm string) Option {
 //
 // Each guard that a request passes decides once: where a route has one and its group
 // another, a request that is let through is two decisions. One that is refused is
-// refused once.
+// refused once. Where a handler refuses by [Guard.Refuse], that is one more.
 //
 // It runs on the request's goroutine, with the request's context, so it must be
 // quick and safe for concurrent use. Several observers are called in the order in

@@ -1,6 +1,7 @@
 package ginguard_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -29,6 +30,30 @@ func Example() {
 	e.ServeHTTP(response, request)
 	fmt.Println(response.Code, response.Body)
 	// Output: 200 patient 7, asked for by user-1
+}
+
+// A handler that finds out late that it cannot answer.
+func ExampleRefuse() {
+	t := new(testing.T) // in a test, its own
+	issuer := authtest.NewIssuer(t)
+	guard := middleware.New(issuer.Validator("https://example.com/health-api"))
+	find := func(context.Context) error { return fmt.Errorf("the database is down: %w", middleware.ErrUnavailable) }
+
+	e := gin.New()
+	e.GET("/patients", ginguard.Handler(guard), func(c *gin.Context) {
+		if err := find(c.Request.Context()); err != nil {
+			ginguard.Refuse(guard, c, err)
+			return
+		}
+		c.String(http.StatusOK, "patients")
+	})
+
+	request := httptest.NewRequest("GET", "/patients", nil)
+	issuer.Authorize(request)
+	response := httptest.NewRecorder()
+	e.ServeHTTP(response, request)
+	fmt.Println(response.Code, response.Header().Get("Retry-After"))
+	// Output: 503 5
 }
 
 // A test that no route was forgotten.

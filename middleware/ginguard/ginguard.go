@@ -71,6 +71,17 @@ func Claims(c *gin.Context) (*claims.Claims, bool) {
 	return claims.FromContext(c.Request.Context())
 }
 
+// Refuse answers a request as where a requirement had returned err, for a handler that
+// finds out late that it must refuse, and aborts gin's chain. Call it before anything is
+// written. See [middleware.Guard.Refuse].
+func Refuse(g *middleware.Guard, c *gin.Context, err error) {
+	c.Abort()
+	r := c.Request.WithContext(c.Request.Context())
+	r.Pattern = c.FullPath() // as in adapt
+	g.Refuse(c.Writer, r, err)
+	c.Writer.WriteHeaderNow()
+}
+
 // adapt returns a gin handler that runs a net/http middleware in gin's chain. Were it
 // inlined, each caller would have a function of its own: see [isGuard].
 //

@@ -3,6 +3,7 @@ package ginguard_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -402,4 +403,58 @@ func TestOfTwoParametersWithOneNameTheHandlersIsChecked(t *testing.T) {
 		e.ServeHTTP(w, r)
 		require.Equal(t, status, w.Code, path)
 	}
+}
+
+func TestRefuseAnswersAsTheGuardAndAbortsTheChain(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	var seen []middleware.Decision
+	guard := middleware.New(issuer.Validator(audience), middleware.WithObserver(func(_ context.Context, d middleware.Decision) { seen = append(seen, d) }))
+	late := errors.New("secret cause")
+	e := gin.New()
+	e.GET("/patients/:id", ginguard.RequireScope(guard, "read:patients"), func(c *gin.Context) { ginguard.Refuse(guard, c, late) },
+		func(*gin.Context) { t.Error("the next handler ran") })
+	e.GET("/required/:id", ginguard.RequireScope(guard, "read:patients"),
+		ginguard.Require(guard, middleware.Func("late", func(*http.Request, *claims.Claims) error { return late })), subject)
+
+	ask := func(path string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", path, nil)
+		issuer.Authorize(r, authtest.Scope("read:patients"))
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, r)
+		return w
+	}
+	got, want := ask("/patients/7"), ask("/required/7")
+	require.Equal(t, 403, got.Code)
+	require.Equal(t, want.Header(), got.Header())
+	require.Equal(t, want.Body.String(), got.Body.String())
+	require.Len(t, seen, 4)
+	require.Equal(t, "/patients/:id", seen[1].Pattern)
+	require.Equal(t, "the handler", seen[1].Requirement)
+	require.Equal(t, middleware.ErrAccessDenied, seen[1].Reason)
+}
+
+// An error handler that writes nothing leaves gin a status that it has not sent.
+func TestRefuseWithoutABodyIsAnswered(t *testing.T) {
+	guard := middleware.New(authtest.NewIssuer(t).Validator(audience),
+		middleware.WithErrorHandler(func(http.ResponseWriter, *http.Request, *middleware.Error) {}))
+	e := gin.New()
+	e.Use(func(c *gin.Context) {
+		c.Next()
+		if !c.Writer.Written() {
+			c.JSON(http.StatusOK, "all is well")
+		}
+	})
+	e.GET("/", func(c *gin.Context) { ginguard.Refuse(guard, c, middleware.ErrNoToken) })
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	require.Equal(t, 401, w.Code)
+	require.Empty(t, w.Body.String())
+}
+
+// What a handler finds out is no policy of its route.
+func TestAHandlerThatRefusesIsNoGuard(t *testing.T) {
+	guard := middleware.New(authtest.NewIssuer(t).Validator(audience))
+	e := gin.New()
+	e.GET("/", func(c *gin.Context) { ginguard.Refuse(guard, c, middleware.ErrNoToken) })
+	require.Equal(t, middleware.Unprotected, ginguard.Routes(e)[0].Policy.Access)
 }
