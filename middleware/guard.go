@@ -84,7 +84,8 @@ func (g *Guard) Optional(next http.Handler) http.Handler {
 // token and meet all of the requirements. They are checked in the order in which
 // they are written, and the first that is not met answers.
 //
-// It panics if there is none or one is nil.
+// It panics if there is none or one is nil, and where [Issuers] name one that the
+// validator says it does not trust.
 func (g *Guard) Require(requirements ...Requirement) func(http.Handler) http.Handler {
 	if len(requirements) == 0 {
 		panic("middleware: Require needs at least one requirement; Handler lets any good access token through")
@@ -93,6 +94,7 @@ func (g *Guard) Require(requirements ...Requirement) func(http.Handler) http.Han
 		if wiring.IsNil(requirement) {
 			panic("middleware: Require was given a nil requirement")
 		}
+		checkTrusted(g.validator, requirement)
 	}
 	requirements = slices.Clone(requirements)
 	return func(next http.Handler) http.Handler {

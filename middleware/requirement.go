@@ -97,8 +97,13 @@ func (ids clients) String() string { return "client " + strings.Join(ids, " or "
 //
 //	guard.Require(middleware.Issuers("https://login.example.com/"), middleware.Clients("portal"))
 //
-// It trusts nobody whom the validator does not. It panics if there is none, or one is
-// empty.
+// It trusts nobody whom the validator does not: a validator that tells whom it trusts,
+// by a method Issuers() []string as a *claims.Validator has, is asked at wiring, and
+// [Guard.Require] panics if one of these is not among them, since a typo, or a slash
+// that is missing, would refuse every request. So Issuers stands in Require itself or in
+// a [ByMethod]: in a requirement of one's own it is not seen.
+//
+// It panics if there is none, or one is empty.
 func Issuers(ids ...string) Requirement {
 	return issuers(texts("Issuers", ids))
 }
@@ -110,6 +115,33 @@ func (ids issuers) Check(_ *http.Request, c *claims.Claims) error {
 		return errors.New("the token is from an issuer that this route does not take")
 	}
 	return nil
+}
+
+// checkTrusted panics if the validator says that it does not trust one of the issuers
+// that the requirement names.
+func checkTrusted(v Validator, requirement Requirement) {
+	switch r := requirement.(type) {
+	case byMethod:
+		for _, method := range slices.Sorted(maps.Keys(r)) {
+			checkTrusted(v, r[method])
+		}
+	case issuers:
+		tells, ok := v.(interface{ Issuers() []string })
+		if !ok {
+			return
+		}
+		trusted := tells.Issuers()
+		for _, id := range r {
+			if len(trusted) == 0 || slices.Contains(trusted, id) { // one that names none does not tell
+				continue
+			}
+			hint := ""
+			if slices.ContainsFunc(trusted, func(one string) bool { return strings.TrimSuffix(one, "/") == strings.TrimSuffix(id, "/") }) {
+				hint = "; they differ in the slash at the end, and issuers are compared as they are"
+			}
+			panic(fmt.Sprintf("middleware: Issuers(%q): the validator does not trust it, so nobody could meet that: it trusts %s%s", id, quoted(trusted, " and "), hint))
+		}
+	}
 }
 
 func (ids issuers) String() string { return "issuer " + strings.Join(ids, " or ") }

@@ -226,6 +226,57 @@ func TestIssuers(t *testing.T) {
 	require.Equal(t, 403, serve(h, sent("GET", "/")).Code)
 }
 
+// A typo would refuse every request, and be found out in production.
+func TestAnIssuerThatIsNotTrustedPanicsAtWiring(t *testing.T) {
+	validator, err := claims.NewValidator(
+		claims.Config{Issuer: "https://login.example.com/", Audience: audience},
+		claims.WithIssuer(claims.Config{Issuer: "https://partner.example.com", Audience: audience}))
+	require.NoError(t, err)
+	const both = `it trusts "https://login.example.com/" and "https://partner.example.com"`
+	const slash = "; they differ in the slash at the end, and issuers are compared as they are"
+	says := func(id, more string) string {
+		return `middleware: Issuers("` + id + `"): the validator does not trust it, so nobody could meet that: ` + both + more
+	}
+	byMethod := func(requirement middleware.Requirement) middleware.Requirement {
+		return middleware.ByMethod(map[string]middleware.Requirement{"GET": middleware.ACR("mfa"), "PUT": requirement})
+	}
+	tests := []struct {
+		name string
+		ids  []string
+		want string // "": it does not panic
+	}{
+		{"one", []string{"https://login.example.com/"}, ""},
+		{"all", []string{"https://partner.example.com", "https://login.example.com/"}, ""},
+		{"a slash is missing", []string{"https://login.example.com"}, says("https://login.example.com", slash)},
+		{"a slash too many", []string{"https://partner.example.com/"}, says("https://partner.example.com/", slash)},
+		{"a typo beside a good one", []string{"https://login.example.com/", "https://partner.exmaple.com"}, says("https://partner.exmaple.com", "")},
+		{"other letters", []string{"https://LOGIN.example.com/"}, says("https://LOGIN.example.com/", "")},
+	}
+	guard := middleware.New(validator)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			issuers := middleware.Issuers(tt.ids...)
+			for _, requirement := range []middleware.Requirement{issuers, byMethod(issuers), byMethod(byMethod(issuers))} {
+				wire := func() { guard.Require(middleware.ACR("mfa"), requirement) }
+				if tt.want == "" {
+					require.NotPanics(t, wire)
+				} else {
+					require.PanicsWithValue(t, tt.want, wire)
+				}
+			}
+		})
+	}
+	one := middleware.Issuers("https://other.example.com/")
+	require.NotPanics(t, func() { saying(claims.Claims{}).Require(one) }, "it does not tell")
+	require.NotPanics(t, func() { middleware.New(trusting{refusing, audience, nil}).Require(one) }, "it tells of none")
+	require.Panics(t, func() {
+		middleware.New(trusting{refusing, audience, []string{"https://login.example.com/"}}).Require(one)
+	})
+	require.NotPanics(t, func() {
+		middleware.New(trusting{refusing, audience, []string{"https://other.example.com/"}}).Require(one)
+	})
+}
+
 // A client of the same ID at another issuer is another client.
 func TestClientsHoldAcrossIssuersAndIssuersDoNot(t *testing.T) {
 	own, other := authtest.NewIssuer(t), authtest.NewIssuer(t)
