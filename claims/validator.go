@@ -138,7 +138,9 @@ func WithMaxTokenSize(bytes int) Option {
 // tokens. A scope opens a route whichever issuer grants it; so does a client's ID
 // (middleware.Clients), a role, or an organization in a claim. And subjects are unique
 // within an issuer only: whoever stores them must store Claims.Issuer too. For a route
-// that takes fewer issuers there is middleware.Issuers.
+// that takes fewer issuers there is middleware.Issuers. And metadata name all issuers
+// beside the audience of the first Config, unless middleware.ResourceMetadata says
+// otherwise.
 func WithIssuer(config Config) Option {
 	return Option{func(v *Validator) error { return v.trust(config) }}
 }

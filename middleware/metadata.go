@@ -16,11 +16,17 @@ import (
 type ResourceMetadata struct {
 	// Resource is the API's resource identifier: the https URL that clients call
 	// it by, without a fragment. Empty means the audience of the validator, where
-	// that is such a URL.
+	// that is such a URL; of several issuers (claims.WithIssuer), that of the first.
 	Resource string
 
 	// AuthorizationServers are the issuer identifiers of those that give access
-	// tokens for the API. Nil means the issuers of the validator.
+	// tokens for the API. Nil means the issuers of the validator, all of them.
+	//
+	// The metadata have one resource, and a client may ask any of these for a token
+	// for it (RFC 8707). So where an issuer knows the API by another audience than
+	// Resource, leave it out here, or have it know Resource too: as an alias in its
+	// Config (claims.Config.AudienceAliases). Else clients that choose it get tokens
+	// that the API refuses.
 	AuthorizationServers []string
 
 	// Scopes are those that a client may ask for. Nil means all that the routes of

@@ -31,6 +31,23 @@ func metadataGuard(m middleware.ResourceMetadata, options ...middleware.Option) 
 	return middleware.New(v, append(options, middleware.WithResourceMetadata(m))...)
 }
 
+// One resource, and everybody who may be asked for a token for it: where an issuer has
+// another audience, it is for the program to say.
+func TestMetadataOfSeveralIssuersNameTheFirstAudienceAndAllIssuers(t *testing.T) {
+	validator, err := claims.NewValidator(
+		claims.Config{Issuer: "https://login.example.com/", Audience: "https://example.com/health-api"},
+		claims.WithIssuer(claims.Config{Issuer: "https://a-partner.example.com/", Audience: "https://example.com/another-name"}))
+	require.NoError(t, err)
+	for want, m := range map[string]middleware.ResourceMetadata{
+		`["https://a-partner.example.com/","https://login.example.com/"]`: {},
+		`["https://login.example.com/"]`:                                  {AuthorizationServers: []string{"https://login.example.com/"}},
+	} {
+		_, h := middleware.New(validator, middleware.WithResourceMetadata(m)).ResourceMetadata()
+		require.JSONEq(t, `{"resource":"https://example.com/health-api","authorization_servers":`+want+`,"bearer_methods_supported":["header"]}`,
+			serve(h, plain("GET", "/")).Body.String())
+	}
+}
+
 // RFC 9728 §2, §3.2: what there is nothing to say of is left out.
 func TestMetadataOfEachConfiguration(t *testing.T) {
 	type m = middleware.ResourceMetadata
