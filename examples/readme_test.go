@@ -103,6 +103,14 @@ func observed(validator *claims.Validator, refusals *expvar.Map) *middleware.Gua
 	return guard
 }
 
+func memory(mux *http.ServeMux, validator *claims.Validator) {
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) { // as Prometheus reads them
+		m := validator.Memory()
+		fmt.Fprintf(w, "tokens_known_total %d\ntokens_verified_total %d\n", m.Hits, m.Misses) // or refused
+		fmt.Fprintf(w, "tokens_evicted_total %d\ntokens_remembered %d\n", m.Evictions, m.Entries)
+	})
+}
+
 func newAPI(guard *middleware.Guard) http.Handler {
 	return guard.RequireScope("read:patients")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 }
@@ -222,6 +230,21 @@ func TestTheObserversOfTheREADMECount(t *testing.T) {
 	require.Equal(t, `{"GET /me middleware: no access token": 1}`, refusals.String())
 }
 
+func TestTheMetricsOfTheREADMECountWhatIsRemembered(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	validator := issuer.Validator("https://example.com/health-api")
+	r := httptest.NewRequest("GET", "/", nil)
+	issuer.Authorize(r)
+	for range 3 {
+		middleware.New(validator).Handler(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
+	}
+	mux := http.NewServeMux()
+	memory(mux, validator)
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	require.Equal(t, "tokens_known_total 2\ntokens_verified_total 1\ntokens_evicted_total 0\ntokens_remembered 1\n", w.Body.String())
+}
+
 // Every line of Go in README.md stands in this file.
 func TestTheCodeOfTheREADMEIsCompiled(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
@@ -233,7 +256,7 @@ func TestTheCodeOfTheREADMEIsCompiled(t *testing.T) {
 		compiled[normal(line)] = true
 	}
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(readme, -1)
-	require.Len(t, blocks, 10)
+	require.Len(t, blocks, 11)
 	for _, block := range blocks {
 		for line := range strings.Lines(string(block[1])) {
 			require.True(t, compiled[normal(line)], "%q is not compiled", line)
