@@ -296,6 +296,8 @@ func (p *passage) Value(key any) any {
 		return p
 	case contextkey.Claims:
 		return p.own()
+	case contextkey.Believed:
+		return p.claims
 	default:
 		return p.Context.Value(key)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/internal/contextkey"
 	"github.com/bearerguard/bearerguard/internal/discovery"
 	"github.com/bearerguard/bearerguard/internal/fetch"
 	"github.com/bearerguard/bearerguard/internal/strictjson"
@@ -201,7 +202,10 @@ func checkURL(url string, insecureHTTP bool, check func(string, bool) error) err
 
 // Profile returns what the issuer says of the user whose access token a request
 // came with. ctx is the request's context, in a handler or a requirement behind a
-// guard of package middleware: it has the token and its claims.
+// guard of package middleware: it has the token and its claims. The claims that count
+// are those that the guard has verified, whatever the handler has done to its copy of
+// them: they say whose token it is, and so where it may be sent. Claims that somebody
+// else has put there send nothing, and where they have been taken away, neither.
 //
 // The answer is the caller's own. It comes from the issuer, or from what the issuer
 // has said a short while ago ([Config.MaxAge]). Requests with the same token that
@@ -232,11 +236,13 @@ type question struct {
 	expiry   time.Time
 }
 
-// admit returns what is to be asked and whom, or why the token is not to be sent.
+// admit returns what is to be asked and whom, or why the token is not to be sent. It
+// goes by what the guard believes: the handler's own copy of the claims may have been
+// changed, and would send the token to another issuer.
 func (c *Client) admit(ctx context.Context) (question, *provider, error) {
 	token, hasToken := middleware.TokenFromContext(ctx)
-	who, hasClaims := claims.FromContext(ctx)
-	if !hasToken || !hasClaims {
+	who, _ := ctx.Value(contextkey.Believed{}).(*claims.Claims) // shared with other requests
+	if _, has := claims.FromContext(ctx); !hasToken || !has || who == nil {
 		return question{}, nil, ErrNoToken
 	}
 	p := c.issuers[who.Issuer]

@@ -1,6 +1,12 @@
-// Package contextkey has the key by which package claims finds claims in a context,
-// for package middleware, whose contexts answer to it.
+// Package contextkey has the keys to which the contexts of package middleware answer,
+// for the rooms that read what is there and cannot import it.
 package contextkey
 
-// Claims is the key of a *claims.Claims.
+// Claims is the key of a *claims.Claims: the handler's own copy, which it may change.
+// Package claims finds claims by it.
 type Claims struct{}
+
+// Believed is the key of the *claims.Claims that the guard has verified, of the same
+// passage as the token: for whoever decides by them what happens to the token. They
+// are shared with other requests, so they are to be read, and handed to nobody.
+type Believed struct{}

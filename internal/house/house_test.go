@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"jwks":                 {"internal/discovery", "internal/fetch", "internal/strictjson", "internal/wiring"},
 	"claims":               {"scope", "jwks", "internal/contextkey", "internal/jws", "internal/known", "internal/plain", "internal/strictjson", "internal/wiring"},
 	"middleware":           {"scope", "claims", "internal/contextkey", "internal/known", "internal/wiring"},
-	"userinfo":             {"scope", "jwks", "claims", "middleware", "internal/discovery", "internal/fetch", "internal/jws", "internal/strictjson", "internal/wiring"},
+	"userinfo":             {"scope", "jwks", "claims", "middleware", "internal/contextkey", "internal/discovery", "internal/fetch", "internal/jws", "internal/strictjson", "internal/wiring"},
 	"internal/fakeissuer":  {},
 	"authtest":             {"claims", "jwks", "internal/fakeissuer", "middleware"},
 	"internal/adaptertest": {"scope", "claims", "middleware", "authtest"},
