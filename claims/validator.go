@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -149,8 +148,8 @@ func WithIssuer(config Config) Option {
 // this API. It is safe for concurrent use. Make one with [NewValidator]; the zero
 // value can check nothing.
 type Validator struct {
-	issuers  map[string]*issuer     // by issuer identifier
-	owners   map[jwks.Source]string // whose keys a source has
+	issuers  map[string]*issuer // by issuer identifier
+	owners   wiring.Owners
 	audience string
 	maxSize  int
 	memory   *memory // nil: none
@@ -174,7 +173,7 @@ type issuer struct {
 //
 // The error says which field is wrong and what to do.
 func NewValidator(config Config, options ...Option) (*Validator, error) {
-	v := &Validator{issuers: map[string]*issuer{}, owners: map[jwks.Source]string{}, audience: config.Audience, maxSize: DefaultMaxTokenSize, memory: newMemory(DefaultMemorySize)}
+	v := &Validator{issuers: map[string]*issuer{}, owners: wiring.Owners{}, audience: config.Audience, maxSize: DefaultMaxTokenSize, memory: newMemory(DefaultMemorySize)}
 	if err := v.trust(config); err != nil {
 		return nil, fmt.Errorf("claims: %w", err)
 	}
@@ -198,13 +197,8 @@ func (v *Validator) trust(config Config) error {
 	if _, twice := v.issuers[config.Issuer]; twice {
 		return fmt.Errorf("the issuer %q is configured twice: each has one Config", config.Issuer)
 	}
-	// Whoever holds a key of a shared source could sign for either issuer. (What
-	// cannot be compared is let pass: it is somebody's own.)
-	if reflect.ValueOf(trusted.keys).Comparable() {
-		if other, shared := v.owners[trusted.keys]; shared {
-			return fmt.Errorf("the issuers %q and %q have the same Config.Keys: give each a source of its own, or the keys of one verify the tokens of the other", other, config.Issuer)
-		}
-		v.owners[trusted.keys] = config.Issuer
+	if err := v.owners.Add(trusted.keys, config.Issuer); err != nil {
+		return err
 	}
 	v.issuers[config.Issuer] = trusted
 	return nil

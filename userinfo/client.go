@@ -66,7 +66,7 @@ type Config struct {
 
 	// Keys has the keys with which signed answers (application/jwt) are verified.
 	// Give the source of claims.Config.Keys, where there is one, so that keys are
-	// fetched once. Nil means a [jwks.Remote] that finds them by discovery from
+	// fetched once. Two issuers cannot share one, as there. Nil means a [jwks.Remote] that finds them by discovery from
 	// Issuer, and asks only if a signed answer comes.
 	Keys jwks.Source
 
@@ -99,6 +99,7 @@ func WithIssuer(config Config) Option {
 // one for all requests, with [NewClient].
 type Client struct {
 	issuers map[string]*provider // by issuer identifier
+	owners  wiring.Owners
 }
 
 // NewClient returns a client for the userinfo endpoint of an issuer. It does no I/O,
@@ -106,7 +107,7 @@ type Client struct {
 //
 // The error says which field is wrong and what to do.
 func NewClient(config Config, options ...Option) (*Client, error) {
-	c := &Client{issuers: map[string]*provider{}}
+	c := &Client{issuers: map[string]*provider{}, owners: wiring.Owners{}}
 	if err := c.know(config); err != nil {
 		return nil, fmt.Errorf("userinfo: %w", err)
 	}
@@ -128,6 +129,11 @@ func (c *Client) know(config Config) error {
 	}
 	if c.issuers[config.Issuer] != nil {
 		return fmt.Errorf("the issuer %q is configured twice: each has one Config", config.Issuer)
+	}
+	if config.Keys != nil {
+		if err := c.owners.Add(config.Keys, config.Issuer); err != nil {
+			return err
+		}
 	}
 	c.issuers[config.Issuer] = newProvider(config)
 	return nil
@@ -180,7 +186,7 @@ func (c *Config) completeKeys() error {
 		if discovery.CheckIssuer(c.Issuer, c.InsecureHTTP) != nil {
 			return nil // there is a URL, and nowhere to find keys: signed answers are refused
 		}
-		remote, err := jwks.NewRemote(jwks.Config{Issuer: c.Issuer, Client: c.Client, InsecureHTTP: c.InsecureHTTP})
+		remote, err := jwks.NewRemote(jwks.Config{Issuer: c.Issuer, Client: withoutCookies(c.Client), InsecureHTTP: c.InsecureHTTP})
 		if err != nil {
 			return err
 		}

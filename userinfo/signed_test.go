@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -161,4 +163,69 @@ func TestWithoutKeysASignedAnswerIsNotDecoded(t *testing.T) {
 	_, err = users.Profile(behind(t.Context(), token, who))
 	require.ErrorIs(t, err, userinfo.ErrUnverified)
 	require.ErrorContains(t, err, "set Config.Keys")
+}
+
+// Whoever holds a key of a shared source could sign what the other issuer says.
+func TestNoTwoIssuersShareKeys(t *testing.T) {
+	remote, err := jwks.NewRemote(jwks.Config{URL: "https://keys.example/jwks.json"}) // of no issuer in particular
+	require.NoError(t, err)
+	tests := []struct {
+		first, second jwks.Source
+		says          string // "": they may
+	}{
+		{remote, remote, `userinfo: the issuers "https://issuer.example/" and "https://other.example/" have the same Config.Keys`},
+		{remote, nil, ""},
+		{nil, nil, ""},
+		{sourceFunc(noKeys), sourceFunc(noKeys), ""}, // cannot be compared, and must not panic
+	}
+	for _, tt := range tests {
+		_, err := userinfo.NewClient(userinfo.Config{Issuer: issuerURL, Keys: tt.first},
+			userinfo.WithIssuer(userinfo.Config{Issuer: "https://other.example/", Keys: tt.second}))
+		if tt.says == "" {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, tt.says)
+		}
+	}
+
+	// Two that are no URL have no keys, and share none.
+	_, err = userinfo.NewClient(userinfo.Config{Issuer: "accounts.example", URL: endpoint},
+		userinfo.WithIssuer(userinfo.Config{Issuer: "accounts2.example", URL: endpoint}))
+	require.NoError(t, err)
+}
+
+// A session that the issuer opens for one user must not go with what is asked for
+// another, nor with what is asked for nobody: the metadata and the keys.
+func TestNoCookieGoesWithAnything(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	var base, answer string
+	var paths []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		paths = append(paths, r.URL.Path)
+		if len(r.Cookies()) > 0 {
+			t.Errorf("%s was sent cookies", r.URL.Path)
+		}
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: "of somebody", Path: "/"})
+		switch r.URL.Path {
+		case "/userinfo":
+			answersWith(answer).ServeHTTP(w, r)
+		case "/jwks":
+			fmt.Fprint(w, `{"keys":[]}`)
+		default:
+			fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q,"userinfo_endpoint":%q}`, base, base+"/jwks", base+"/userinfo")
+		}
+	}))
+	defer server.Close()
+	base = server.URL
+	answer = signed(issuer, `{"iss":"`+base+`","aud":"client-1","sub":"ada"}`)
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	users, err := userinfo.NewClient(userinfo.Config{Issuer: base, Client: &http.Client{Jar: jar}})
+	require.NoError(t, err)
+	who := ada()
+	who.Issuer = base
+	_, err = users.Profile(behind(t.Context(), token, who))
+	require.ErrorIs(t, err, claims.ErrUnavailable) // there are no keys
+	require.Contains(t, paths, "/userinfo")
+	require.Contains(t, paths, "/jwks")
 }

@@ -52,6 +52,23 @@ func CheckKeys(keys any, issuer string) error {
 	return nil
 }
 
+// Owners knows whose keys the sources of a configuration have.
+type Owners map[any]string
+
+// Add notes the source of an issuer's keys. It returns an error where another issuer
+// has the same one: whoever holds a key of a shared source could sign for either. (What
+// cannot be compared is let pass: it is somebody's own.)
+func (o Owners) Add(keys any, issuer string) error {
+	if !reflect.ValueOf(keys).Comparable() {
+		return nil
+	}
+	if other, shared := o[keys]; shared {
+		return fmt.Errorf("the issuers %q and %q have the same Config.Keys: give each a source of its own, or the keys of one verify what is the other's", other, issuer)
+	}
+	o[keys] = issuer
+	return nil
+}
+
 // OrDefault puts a default in the place of zero, and refuses what is negative.
 func OrDefault[N time.Duration | int | int64](name string, value *N, zero N) error {
 	if *value < 0 {
