@@ -48,7 +48,9 @@ type Config struct {
 	Client *http.Client
 
 	// Timeout bounds how long it takes to get one profile, discovery and body
-	// included, and is not the request's own. Zero means 5 seconds.
+	// included, and is not the request's own. Where as many calls are in flight as there
+	// may be (256, and 16 of them about one user), it bounds how long it takes until
+	// one may start, besides. Zero means 5 seconds.
 	Timeout time.Duration
 
 	// MaxAge is how long a profile is kept for further requests with the same token,

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/discovery"
@@ -37,7 +36,7 @@ type endpoint struct {
 	timeout      time.Duration
 
 	searches singleflight.Group // one at a time
-	abroad   atomic.Int32
+	givenUp  givenUp
 
 	mu       sync.Mutex
 	url      string    // "": not known
@@ -105,7 +104,13 @@ func (e *endpoint) doubt() {
 // search asks the issuer's metadata for the endpoint. One that was known stays where
 // they cannot be had.
 func (e *endpoint) search() (string, error) {
-	url, err := within(e.timeout, &e.abroad, e.ask)
+	ctx, cancel := context.WithTimeout(context.Background(), e.timeout)
+	defer cancel()
+	var url string
+	err := e.givenUp.check()
+	if err == nil {
+		url, err = within(ctx, &e.givenUp, e.ask, func() {})
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := time.Now()

@@ -10,7 +10,6 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/fetch"
@@ -29,10 +28,6 @@ const (
 
 	// shortestWish is what stands for a 429 that does not say how long.
 	shortestWish = time.Second
-
-	// maxAbroad is how many calls may be out that were given up: only a transport
-	// that ignores its context leaves any, and it must not pile them up.
-	maxAbroad = 32
 )
 
 // A provider is the userinfo endpoint of one issuer.
@@ -48,7 +43,8 @@ type provider struct {
 	endpoint endpoint
 	cache    *cache
 	flights  singleflight.Group // by key
-	abroad   atomic.Int32
+	places   *places
+	givenUp  givenUp
 }
 
 func newProvider(c Config) *provider {
@@ -61,6 +57,7 @@ func newProvider(c Config) *provider {
 		maxSize:  c.MaxSize,
 		signed:   verifier{issuer: c.Issuer, keys: c.Keys, algorithms: c.Algorithms},
 		cache:    newCache(c.MaxEntries),
+		places:   newPlaces(),
 	}
 	p.endpoint = endpoint{
 		fixed:        c.URL,
@@ -126,7 +123,13 @@ func (p *provider) fly(k key, q question) *answer {
 	if a := p.cache.lookup(k, time.Now()); a != nil { // another flight has just landed
 		return a
 	}
-	profile, err := within(p.timeout, &p.abroad, func(ctx context.Context) (*Profile, error) { return p.ask(ctx, q) })
+	leave, err := p.start(q.subject)
+	if err != nil { // the issuer was not asked, so this says nothing about its endpoint
+		return &answer{err: err, at: time.Now()}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), p.timeout)
+	defer cancel()
+	profile, err := within(ctx, &p.givenUp, func(ctx context.Context) (*Profile, error) { return p.ask(ctx, q) }, leave)
 	a := &answer{profile: profile, err: err, wish: wishOf(err), at: time.Now(), expiry: q.expiry}
 	switch {
 	case err == nil:
@@ -143,40 +146,21 @@ func (p *provider) fly(k key, q question) *answer {
 	return a
 }
 
-// within asks within so much time, whatever the transport does: one of the user's
-// may panic, end its goroutine or not heed its context. Neither may take the process
-// along, nor those who wait. What comes too late is not looked at.
-func within[T any](timeout time.Duration, abroad *atomic.Int32, ask func(context.Context) (T, error)) (T, error) {
-	type landing struct {
-		value T
-		err   error
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+// start waits until a call about the subject may start, and returns what is to be
+// called when it is over. The wait has a time of its own: a call that was left with the
+// rest of one would fail by that, and put it down to the issuer.
+func (p *provider) start(subject string) (leave func(), _ error) {
+	ctx, cancel := context.WithTimeout(context.Background(), p.timeout)
 	defer cancel()
-	if abroad.Add(1) > maxAbroad {
-		abroad.Add(-1)
-		var none T
-		return none, fmt.Errorf("%w: %d calls that were given up have not ended: the transport ignores its context", ErrUnavailable, maxAbroad)
+	leave, err := p.places.take(ctx, subject)
+	if err != nil {
+		return nil, err
 	}
-	landed := make(chan landing, 1)
-	go func() {
-		l := landing{err: fmt.Errorf("%w: the transport ended its goroutine", ErrUnavailable)}
-		defer func() {
-			if v := recover(); v != nil { // what it is may have the token in it
-				l = landing{err: fmt.Errorf("%w: panic while asking, with a %T", ErrUnavailable, v)}
-			}
-			abroad.Add(-1)
-			landed <- l
-		}()
-		l.value, l.err = ask(ctx)
-	}()
-	select {
-	case l := <-landed:
-		return l.value, l.err
-	case <-ctx.Done():
-		var none T
-		return none, fmt.Errorf("%w: no answer within %v", ErrUnavailable, timeout)
+	if err := p.givenUp.check(); err != nil {
+		leave()
+		return nil, err
 	}
+	return leave, nil
 }
 
 // ask asks the issuer. It gives up when ctx ends.
