@@ -16,15 +16,12 @@ type answer struct {
 	err     error         // in the place of a profile
 	wish    time.Duration // how long the issuer asks to be left alone
 
-	at     time.Time
-	lasts  time.Duration // how long it is kept
-	expiry time.Time     // of the token; zero: it does not say
+	at    time.Time
+	lasts time.Duration // how long it is kept
 }
 
 // isOver reports whether the answer must not be used any more.
-func (a *answer) isOver(now time.Time) bool {
-	return age(a.at, now) >= a.lasts || !a.expiry.IsZero() && !now.Before(a.expiry)
-}
+func (a *answer) isOver(now time.Time) bool { return age(a.at, now) >= a.lasts }
 
 // age returns the longer of what two clocks say: one stands still while the machine
 // sleeps, and the other can be set.

@@ -54,8 +54,9 @@ type Config struct {
 	Timeout time.Duration
 
 	// MaxAge is how long a profile is kept for further requests with the same token,
-	// and never beyond the token's time. What has changed at the issuer is seen
-	// that much later. Zero means a minute, [NoCache] that it is not kept.
+	// and not beyond the token's time. Where a guard lets a token in whose time is over
+	// (claims.Config.Leeway), it is kept for 5 seconds. What has changed at the issuer
+	// is seen that much later. Zero means a minute, [NoCache] that it is not kept.
 	MaxAge time.Duration
 
 	// MaxEntries is how many tokens' profiles are kept at the most, with MaxSize

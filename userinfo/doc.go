@@ -55,8 +55,9 @@
 //
 // # What is kept
 //
-// A profile is kept for a minute ([Config.MaxAge]), never beyond the token's time,
-// and for a bounded number of tokens; a token is known by its SHA-256. Requests with
+// A profile is kept for a minute ([Config.MaxAge]), not beyond the token's time, or for
+// 5 seconds where that is over and a guard lets the token in nevertheless, and for a
+// bounded number of tokens; a token is known by its SHA-256. Requests with
 // the same token that come at the same time share one call, which belongs to none of
 // them. At one issuer 256 calls may be in flight, and 16 of them about one user, so
 // that who has many tokens keeps nobody else waiting; further ones wait for their turn,

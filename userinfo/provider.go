@@ -22,6 +22,11 @@ const (
 	// token, so that whoever has such a token cannot have the API ask all the time.
 	refusedFor = 10 * time.Second
 
+	// overdueFor is how long a profile is kept that was got with a token whose time was
+	// over already: guards let it in for a while longer, and each request of that
+	// while must not be a call.
+	overdueFor = 5 * time.Second
+
 	// longestWish is how long the issuer is left alone about one token where it asks
 	// for that: a wrong word must not close a route for a day.
 	longestWish = time.Minute
@@ -130,10 +135,10 @@ func (p *provider) fly(k key, q question) *answer {
 	ctx, cancel := context.WithTimeout(context.Background(), p.timeout)
 	defer cancel()
 	profile, err := within(ctx, &p.givenUp, func(ctx context.Context) (*Profile, error) { return p.ask(ctx, q) }, leave)
-	a := &answer{profile: profile, err: err, wish: wishOf(err), at: time.Now(), expiry: q.expiry}
+	a := &answer{profile: profile, err: err, wish: wishOf(err), at: time.Now()}
 	switch {
 	case err == nil:
-		a.lasts = p.maxAge
+		a.lasts = p.lasts(q.expiry, a.at)
 	case errors.Is(err, ErrUnauthorized), errors.Is(err, ErrForbidden):
 		a.lasts = refusedFor
 	default:
@@ -144,6 +149,19 @@ func (p *provider) fly(k key, q question) *answer {
 	}
 	p.cache.keep(k, a, a.at)
 	return a
+}
+
+// lasts returns how long a profile is kept: not beyond the time of the token that it
+// was got with (zero: it does not say), and shortly where that is over.
+func (p *provider) lasts(expiry, now time.Time) time.Duration {
+	switch left := expiry.Sub(now); {
+	case expiry.IsZero():
+		return p.maxAge
+	case left > 0:
+		return min(p.maxAge, left)
+	default:
+		return min(p.maxAge, overdueFor)
+	}
 }
 
 // start waits until a call about the subject may start, and returns what is to be
