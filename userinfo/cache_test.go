@@ -161,6 +161,45 @@ func TestWhatIsKeptIsForTheSubjectOnly(t *testing.T) {
 	require.EqualValues(t, 1, i.asked.Load())
 }
 
+// However an answer is written, what is kept of it is its text, and once more what has
+// escapes in it.
+func TestWhatIsKeptTakesLittleMoreThanItsText(t *testing.T) {
+	const size = 64 << 10
+	many := func(member string) string { // as often as there is room for
+		text := `{"sub":"ada"`
+		for n := 0; len(text)+len(member)+8 < size; n++ {
+			text += "," + fmt.Sprintf(member, n)
+		}
+		return text + "}"
+	}
+	bodies := map[string]string{
+		"many names": many(`"%x":0`),
+		"one text":   `{"sub":"ada","name":"` + strings.Repeat("x", size-100) + `"}`,
+		"escapes":    `{"sub":"ada","name":"` + strings.Repeat("x", size-100) + `\n"}`,
+		"an address": `{"sub":"ada","address":` + many(`"\u%04x":0`) + `}`,
+	}
+	for name, body := range bodies {
+		t.Run(name, func(t *testing.T) {
+			users := saysJSON(body).client(t, userinfo.Config{MaxAge: time.Hour, MaxSize: 2 * size})
+			const many = 50
+			heap := func() int64 {
+				var m runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&m)
+				return int64(m.HeapAlloc)
+			}
+			before := heap()
+			for n := range many {
+				_, err := users.Profile(behind(t.Context(), fmt.Sprint(token, n), ada()))
+				require.NoError(t, err)
+			}
+			each := (heap() - before) / many
+			require.Less(t, each, int64(2*len(body)+8<<10)) // to round up, and what else there is
+			runtime.KeepAlive(users)
+		})
+	}
+}
+
 func TestRequestsWithOneTokenShareACallThatIsNobodys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := saysJSON(`{"sub":"ada","name":"Ada"}`)

@@ -59,8 +59,9 @@ type Config struct {
 	// is seen that much later. Zero means a minute, [NoCache] that it is not kept.
 	MaxAge time.Duration
 
-	// MaxEntries is how many tokens' profiles are kept at the most, with MaxSize
-	// bytes each at the very most. The oldest go first. Zero means 1,000.
+	// MaxEntries is how many tokens' profiles are kept at the most. Each takes the text
+	// of the answer, MaxSize bytes at the very most, once more what of it is written
+	// with escapes, and about a kilobyte. The oldest go first. Zero means 1,000.
 	MaxEntries int
 
 	// MaxSize is how many bytes an answer may have, after decompression. Larger ones

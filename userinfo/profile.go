@@ -71,8 +71,10 @@ type Address struct {
 	Country       string // "country"
 }
 
-// said is all that the issuer has said, for [As].
-type said struct{ object strictjson.Object }
+// said is all that the issuer has said, for [As]: the text, which has been read once. An
+// object that was taken apart would take many times the memory, for as long as it is
+// kept.
+type said struct{ text string }
 
 // As returns all that the issuer has said of the user, decoded into a T, a struct
 // with json tags as for encoding/json: for claims of the issuer's own, and for
@@ -90,7 +92,11 @@ func As[T any](p *Profile) (T, error) {
 	if p == nil || p.said == nil {
 		return decoded, errors.New("userinfo: this profile was not received from an issuer")
 	}
-	if err := p.said.object.Decode(&decoded); err != nil {
+	object, err := strictjson.ParseObject(p.said.text)
+	if err == nil {
+		err = object.Decode(&decoded)
+	}
+	if err != nil {
 		var zero T
 		return zero, fmt.Errorf("userinfo: as %T: %w", zero, err)
 	}
@@ -100,7 +106,7 @@ func As[T any](p *Profile) (T, error) {
 // newProfile reads what an issuer has said. The error is about the subject, or about
 // what could be read in two ways.
 func newProfile(object strictjson.Object) (*Profile, error) {
-	p := &Profile{said: &said{object}}
+	p := &Profile{said: &said{object.JSON()}}
 	subject, has := object.Lookup("sub")
 	if !has {
 		return nil, errors.New("it has no sub")
