@@ -46,10 +46,10 @@
 //	401 invalid_token        ErrUnauthorized
 //	403 insufficient_scope   ErrScope
 //	403                      ErrNoUser, ErrIssuer, ErrAudience, ErrForbidden
-//	503, with Retry-After    claims.ErrUnavailable
+//	503, with Retry-After    ErrUnavailable
 //
-// All that is the issuer's fault wraps claims.ErrUnavailable, beside a word of this
-// package: see [ErrUnavailable] and those below it. [ErrNoToken] is left: the handler
+// All that is the issuer's fault wraps [ErrUnavailable] and claims.ErrUnavailable, beside
+// a word for what it is: see those below it. [ErrNoToken] is left: the handler
 // does not stand behind a guard, which is a mistake in the program, or stands behind
 // one that lets requests without a token through (401).
 //

@@ -183,3 +183,43 @@ func TestAnEndpointThatDoesNotAnswerIsLookedForAgain(t *testing.T) {
 		require.LessOrEqual(t, s.searches, 6)
 	})
 }
+
+// Only what an endpoint that has moved would say casts a doubt on it.
+func TestWhatCastsADoubtOnTheEndpoint(t *testing.T) {
+	tests := []struct {
+		status      int
+		contentType string
+		body        string
+		doubt       bool
+	}{
+		{200, "application/json", `{"sub":"ada"}`, false},
+		{200, "application/json", `{"sub":"eve"}`, false},
+		{200, "application/json", `nonsense`, false},
+		{200, "text/html", `<html>`, true},
+		{401, "", "", false},
+		{403, "", "", false},
+		{404, "", "", true},
+		{429, "", "", false},
+		{503, "", "", true},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprint(tt.status, tt.contentType, tt.body), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &site{metadata: metadata(`"` + endpoint + `"`)}
+				users, err := userinfo.NewClient(userinfo.Config{Issuer: issuerURL, MaxAge: userinfo.NoCache, Client: &http.Client{Transport: &issuer{answer: func(r *http.Request) (*http.Response, error) {
+					if strings.Contains(r.URL.Path, "/.well-known/") {
+						return s.RoundTrip(r)
+					}
+					return response(r, tt.status, tt.contentType, strings.NewReader(tt.body)), nil
+				}}}})
+				require.NoError(t, err)
+				for n := range 2 {
+					_, _ = users.Profile(behind(t.Context(), fmt.Sprint(token, n), ada()))
+					synctest.Wait()
+					time.Sleep(time.Hour)
+				}
+				require.Equal(t, tt.doubt, s.searches == 2)
+			})
+		})
+	}
+}

@@ -45,11 +45,11 @@ var (
 
 // What is wrong at the issuer, or on the way to it, and no fault of the client's.
 // Each wraps claims.ErrUnavailable, so that a requirement that returns it answers
-// 503.
+// 503, and [ErrUnavailable].
 var (
-	// ErrUnavailable is wrapped where there is no answer in time, or one that is
-	// neither 200 nor one of those that have a word of their own.
-	ErrUnavailable error = issuersFault("userinfo: the issuer cannot be asked now")
+	// ErrUnavailable is wrapped by all of these, and alone where there is no answer in
+	// time, or one that is neither 200 nor one of those that have a word of their own.
+	ErrUnavailable error = outage("userinfo: the issuer cannot be asked now")
 
 	// ErrRateLimited is wrapped where the issuer answers 429. The error has a method
 	// RetryAfter() time.Duration.
@@ -84,12 +84,37 @@ var (
 	ErrEncrypted error = issuersFault("userinfo: the issuer's answer is encrypted")
 )
 
-// An issuersFault is a sentinel that wraps claims.ErrUnavailable.
+// An outage is the sentinel that wraps claims.ErrUnavailable.
+type outage string
+
+func (o outage) Error() string { return string(o) }
+
+func (outage) Unwrap() error { return claims.ErrUnavailable }
+
+// An issuersFault is a sentinel that wraps ErrUnavailable.
 type issuersFault string
 
 func (f issuersFault) Error() string { return string(f) }
 
-func (issuersFault) Unwrap() error { return claims.ErrUnavailable }
+func (issuersFault) Unwrap() error { return ErrUnavailable }
+
+// answers are the sentinels of what comes back, or does not. The last stands for what
+// none of the others does.
+var answers = [...]error{
+	ErrUnauthorized, ErrForbidden,
+	ErrRateLimited, ErrNoEndpoint, ErrContentType, ErrTooLarge, ErrMalformed, ErrSubject, ErrUnverified, ErrEncrypted,
+	ErrUnavailable,
+}
+
+// kindOf returns the sentinel that an error of asking wraps.
+func kindOf(err error) error {
+	for _, kind := range answers {
+		if errors.Is(err, kind) {
+			return kind
+		}
+	}
+	return ErrUnavailable
+}
 
 // A refusal is an error that says, beside itself, how a guard answers it.
 type refusal struct {

@@ -144,8 +144,11 @@ func (p *provider) fly(k key, q question) *answer {
 	default:
 		a.lasts = min(a.wish, longestWish)
 	}
-	if errors.Is(err, ErrUnavailable) || errors.Is(err, ErrContentType) {
-		p.endpoint.doubt()
+	if err != nil {
+		switch kindOf(err) {
+		case ErrUnavailable, ErrContentType:
+			p.endpoint.doubt()
+		}
 	}
 	p.cache.keep(k, a, a.at)
 	return a
