@@ -10,6 +10,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/internal/discovery"
 	"github.com/bearerguard/bearerguard/internal/fetch"
+	"github.com/bearerguard/bearerguard/internal/strictjson"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -22,8 +23,10 @@ const (
 	retryAfter = time.Second
 	doubtAfter = time.Minute
 
-	// maxMetadata is how many bytes the metadata may have.
+	// maxMetadata is how many bytes the metadata may have, and maxURL the endpoint in
+	// them.
 	maxMetadata = 1 << 20
+	maxURL      = 2 << 10
 )
 
 // An endpoint is where to ask, as the configuration says or else the issuer's
@@ -126,9 +129,7 @@ func (e *endpoint) search() (string, error) {
 func (e *endpoint) ask(ctx context.Context) (string, error) {
 	metadata, err := discovery.Get(ctx, e.client, e.issuer, maxMetadata, e.insecureHTTP)
 	if err != nil {
-		// Its text is all that is kept: a transport's error may panic when it is asked
-		// for anything, and here is where that does no harm.
-		failure := fmt.Errorf("%w: looking for the endpoint: %s", ErrUnavailable, err)
+		failure := fmt.Errorf("%w: looking for the endpoint: %s: %s", ErrUnavailable, discovery.URL(e.issuer), whyNot(err))
 		if status, ok := errors.AsType[*fetch.StatusError](err); ok {
 			failure = afterWish(failure, status.RetryAfter)
 		}
@@ -137,10 +138,39 @@ func (e *endpoint) ask(ctx context.Context) (string, error) {
 	if metadata.UserinfoURL == "" {
 		return "", fmt.Errorf("%w: there is no userinfo_endpoint in %s", ErrNoEndpoint, discovery.URL(e.issuer))
 	}
-	if err := checkURL(metadata.UserinfoURL, e.insecureHTTP, func(url string, insecureHTTP bool) error {
-		return discovery.CheckEndpoint(url, e.issuer, insecureHTTP)
-	}); err != nil {
-		return "", fmt.Errorf("%w: %w", ErrNoEndpoint, err)
+	if err := e.check(metadata.UserinfoURL); err != nil {
+		return "", fmt.Errorf("%w: the userinfo_endpoint in %s %w", ErrNoEndpoint, discovery.URL(e.issuer), err)
 	}
 	return metadata.UserinfoURL, nil
+}
+
+// whyNot says why there are no metadata. An error of package discovery shows what came
+// back, which is for the operator of the command.
+func whyNot(err error) string {
+	switch {
+	case errors.Is(err, discovery.ErrIssuer):
+		return "it names another issuer than Config.Issuer: they must be the same, to the last slash"
+	case errors.Is(err, strictjson.ErrSyntax):
+		return "it is malformed"
+	}
+	why := reason(err)
+	if why == withheld {
+		why += "; bearerguard doctor shows what comes back"
+	}
+	return why
+}
+
+// check returns an error unless a token may be sent to the endpoint, which the issuer's
+// metadata name.
+func (e *endpoint) check(url string) error {
+	switch {
+	case len(url) > maxURL:
+		return fmt.Errorf("has more than %d bytes", maxURL)
+	case discovery.CheckEndpoint(url, e.issuer, e.insecureHTTP) == nil:
+		return nil
+	case discovery.CheckEndpoint(url, e.issuer, true) == nil:
+		return errors.New("is http, and whoever is on the way would get the tokens")
+	default:
+		return errors.New("is no absolute https URL, or has credentials or a fragment")
+	}
 }

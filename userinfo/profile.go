@@ -86,7 +86,8 @@ type said struct{ text string }
 //	}
 //	custom, err := userinfo.As[Custom](profile)
 //
-// A Profile that was not made by a [Client], such as a literal, is an error.
+// A Profile that was not made by a [Client], such as a literal, is an error. What the
+// issuer has said is in no error.
 func As[T any](p *Profile) (T, error) {
 	var decoded T
 	if p == nil || p.said == nil {
@@ -98,7 +99,7 @@ func As[T any](p *Profile) (T, error) {
 	}
 	if err != nil {
 		var zero T
-		return zero, fmt.Errorf("userinfo: as %T: %w", zero, err)
+		return zero, mismatch[T](err)
 	}
 	return decoded, nil
 }

@@ -9,7 +9,6 @@ import (
 	"math"
 	"mime"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/fetch"
@@ -134,7 +133,10 @@ func (p *provider) fly(k key, q question) *answer {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), p.timeout)
 	defer cancel()
-	profile, err := within(ctx, &p.givenUp, func(ctx context.Context) (*Profile, error) { return p.ask(ctx, q) }, leave)
+	profile, err := within(ctx, &p.givenUp, func(ctx context.Context) (*Profile, error) {
+		profile, err := p.ask(ctx, q)
+		return profile, withhold(err, q.token)
+	}, leave)
 	a := &answer{profile: profile, err: err, wish: wishOf(err), at: time.Now()}
 	switch {
 	case err == nil:
@@ -197,7 +199,7 @@ func (p *provider) ask(ctx context.Context, q question) (*Profile, error) {
 	profile, err := p.read(ctx, text, signed, q.clientID)
 	switch {
 	case err != nil:
-		return nil, withhold(err, q.token)
+		return nil, err
 	case profile.Subject != q.subject: // OpenID Connect Core §5.3.2
 		return nil, ErrSubject
 	}
@@ -214,29 +216,27 @@ func (p *provider) read(ctx context.Context, text string, signed bool, clientID 
 	}
 	object, err := strictjson.ParseObject(text)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return nil, fmt.Errorf("%w: %s", ErrMalformed, misread(err))
 	}
 	profile, err := newProfile(object)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return nil, fmt.Errorf("%w: %s", ErrMalformed, misread(err))
 	}
 	return profile, nil
 }
 
-// send sends the token to the endpoint and returns the text that comes back. Of what
-// a server says in an error, nothing is in ours but numbers: it has seen the token,
-// and may repeat it.
+// send sends the token to the endpoint and returns the text that comes back.
 func (p *provider) send(ctx context.Context, url, token string) (text string, signed bool, _ error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return "", false, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return "", false, fmt.Errorf("%w: %s is no URL that can be asked", ErrUnavailable, place(url))
 	}
 	request.Header.Set("Accept", "application/json, application/jwt")
 	request.Header.Set("Authorization", "Bearer "+token)
 	request.Header.Set("User-Agent", "bearerguard")
 	response, err := p.client.Do(request)
 	if err != nil {
-		return "", false, transportError(err, token)
+		return "", false, fmt.Errorf("%w: %s: %s", ErrUnavailable, place(url), reason(err))
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
@@ -255,7 +255,7 @@ func (p *provider) send(ctx context.Context, url, token string) (text string, si
 	body, err := io.ReadAll(io.LimitReader(response.Body, min(p.maxSize, math.MaxInt64-1)+1))
 	switch {
 	case err != nil:
-		return "", false, transportError(err, token)
+		return "", false, fmt.Errorf("%w: %s: %s", ErrUnavailable, place(url), reason(err))
 	case int64(len(body)) > p.maxSize:
 		return "", false, fmt.Errorf("%w: it has more than %d bytes", ErrTooLarge, p.maxSize)
 	}
@@ -266,7 +266,7 @@ func (p *provider) send(ctx context.Context, url, token string) (text string, si
 func statusError(url string, response *http.Response) error {
 	status := response.StatusCode
 	wish := fetch.RetryAfter(response.Header)
-	said := fmt.Sprintf("%s answered %d %s", url, status, http.StatusText(status))
+	said := fmt.Sprintf("%s answered %d %s", place(url), status, http.StatusText(status))
 	switch {
 	case status == http.StatusUnauthorized:
 		return notAccepted(fmt.Errorf("%w: %s", ErrUnauthorized, said))
@@ -279,44 +279,4 @@ func statusError(url string, response *http.Response) error {
 	default:
 		return afterWish(fmt.Errorf("%w: %s", ErrUnavailable, said), wish)
 	}
-}
-
-// transportError keeps of a transport's error its text, cut short: what it is made of
-// is somebody else's, and may hold the request.
-func transportError(err error, token string) error {
-	const most = 512
-	text := err.Error()
-	switch {
-	case repeats(text, token):
-		text = withheld
-	case len(text) > most:
-		text = text[:most] + "…"
-	}
-	return fmt.Errorf("%w: %s", ErrUnavailable, text)
-}
-
-const withheld = "the reason is withheld, since it has a part of the token in it"
-
-// withhold returns an error as it is, unless its text has a part of the token in it.
-func withhold(err error, token string) error {
-	if !repeats(err.Error(), token) {
-		return err
-	}
-	for _, sentinel := range [...]error{ErrMalformed, ErrEncrypted, ErrUnverified} {
-		if errors.Is(err, sentinel) {
-			return fmt.Errorf("%w: %s", sentinel, withheld)
-		}
-	}
-	return fmt.Errorf("%w: %s", ErrUnavailable, withheld)
-}
-
-// repeats reports whether a text has so much of the token in it that it matters.
-func repeats(text, token string) bool {
-	const part = 16
-	for i := 0; i+part <= len(token); i++ {
-		if strings.Contains(text, token[i:i+part]) {
-			return true
-		}
-	}
-	return len(token) < part && strings.Contains(text, token)
 }

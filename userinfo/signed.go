@@ -31,14 +31,14 @@ func (v *verifier) verify(ctx context.Context, text, clientID string) (string, e
 	case errors.Is(err, jws.ErrEncrypted):
 		return "", ErrEncrypted
 	case err != nil:
-		return "", fmt.Errorf("%w: as a JWS: %w", ErrMalformed, err)
+		return "", fmt.Errorf("%w: as a JWS: %s", ErrMalformed, misread(err))
 	}
 	if err := v.checkSignature(ctx, form); err != nil {
 		return "", err
 	}
 	object, err := strictjson.ParseObject(form.Payload)
 	if err != nil {
-		return "", fmt.Errorf("%w: its payload: %w", ErrMalformed, err)
+		return "", fmt.Errorf("%w: its payload: %s", ErrMalformed, misread(err))
 	}
 	return form.Payload, v.checkClaims(object, clientID)
 }
@@ -48,18 +48,22 @@ func (v *verifier) checkSignature(ctx context.Context, form jws.Compact) error {
 	case v.keys == nil:
 		return fmt.Errorf("%w: the client has no keys to verify it with: set Config.Keys", ErrUnverified)
 	case form.Type != "" && form.Type != "jwt": // another kind of JWT says what it is (RFC 8725 §3.11)
-		return fmt.Errorf("%w: its typ is %s", ErrUnverified, strictjson.Excerpt(form.Type))
+		return fmt.Errorf("%w: its typ is that of another kind of JWT", ErrUnverified)
 	case !slices.Contains(v.algorithms, form.Algorithm):
-		return fmt.Errorf("%w: its alg is %s, which Config.Algorithms does not have", ErrUnverified, strictjson.Excerpt(form.Algorithm))
+		name := "unknown"
+		if slices.Contains(jwks.Algorithms(), form.Algorithm) {
+			name = form.Algorithm
+		}
+		return fmt.Errorf("%w: its alg is %s, and Config.Algorithms does not have that", ErrUnverified, name)
 	case len(form.KeyID) > jwks.MaxIDLength:
 		return fmt.Errorf("%w: its kid is too long", ErrUnverified)
 	}
 	keys, err := v.keys.Keys(ctx, form.Algorithm, form.KeyID)
 	switch {
 	case errors.Is(err, jwks.ErrUnknownKey) && !errors.Is(err, jwks.ErrUnavailable):
-		return fmt.Errorf("%w: %s", ErrUnverified, err)
-	case err != nil: // its text is all that is kept: it may be of a user's own source
-		return afterWish(fmt.Errorf("%w: the keys: %s", ErrUnavailable, err), wishOf(err))
+		return fmt.Errorf("%w: no key of the issuer has its kid", ErrUnverified)
+	case err != nil:
+		return afterWish(fmt.Errorf("%w: the keys to verify it with: %s", ErrUnavailable, reason(err)), wishOf(err))
 	}
 	for _, key := range keys {
 		// A key is used with exactly one algorithm (RFC 8725 §3.1), also where somebody's

@@ -28,6 +28,15 @@ const MaxDepth = 64
 // ErrSyntax is wrapped by every error that is about the document.
 var ErrSyntax = errors.New("not strict JSON")
 
+// A RepeatedError says that an object has a name twice. It wraps [ErrSyntax].
+type RepeatedError struct{ Name string }
+
+func (e *RepeatedError) Error() string {
+	return fmt.Sprintf("%v: the name %s occurs twice", ErrSyntax, Excerpt(e.Name))
+}
+
+func (*RepeatedError) Unwrap() error { return ErrSyntax }
+
 // A Kind is one of the six kinds of JSON values.
 type Kind string
 
@@ -270,7 +279,7 @@ func (o *Object) add(m Member) error {
 	// of thousands of names must not cost their square.
 	const few = 24
 	if o.Has(m.Name) {
-		return fmt.Errorf("%w: the name %s occurs twice", ErrSyntax, Excerpt(m.Name))
+		return &RepeatedError{m.Name}
 	}
 	o.members = append(o.members, m)
 	switch {
