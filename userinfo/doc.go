@@ -36,7 +36,10 @@
 //   - a signed answer (application/jwt) unless its signature is the issuer's, its iss
 //     the issuer and its aud the client that the token was issued to. It must have
 //     both, although §5.3.2 only says that it should, or any JWT of the issuer could
-//     pass for one. An encrypted answer is for the client alone.
+//     pass for one. For the same reason it must have no mark of another kind of JWT,
+//     such as nonce or events (RFC 8725 §3.12), and where it says when it was
+//     signed (iat), that must be within 10 minutes of now. An encrypted answer is for
+//     the client alone.
 //
 // # What to answer
 //

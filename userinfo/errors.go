@@ -75,8 +75,8 @@ var (
 	ErrSubject error = issuersFault("userinfo: the issuer's answer is about somebody else")
 
 	// ErrUnverified is wrapped where the answer is signed and not verified: the
-	// signature, the issuer, the audience or the time is wrong, or there are no keys
-	// to verify it with.
+	// signature, the issuer, the audience or the time is wrong, it is another kind of
+	// JWT, or there are no keys to verify it with.
 	ErrUnverified error = issuersFault("userinfo: the issuer's answer is signed, and cannot be verified")
 
 	// ErrEncrypted is wrapped where the answer is encrypted (JWE): nobody but the

@@ -12,8 +12,15 @@ import (
 	"github.com/bearerguard/bearerguard/jwks"
 )
 
-// leeway is how far the clocks of this machine and the issuer may be apart.
-const leeway = 30 * time.Second
+const (
+	// leeway is how far the clocks of this machine and the issuer may be apart.
+	leeway = 30 * time.Second
+
+	// signedWithin is how long before or after now a signed answer may say that it was
+	// signed (iat): it was made for this question, and an old one may be a replay of
+	// what was true once.
+	signedWithin = 10 * time.Minute
+)
 
 // A verifier verifies signed answers (OpenID Connect Core §5.3.2).
 type verifier struct {
@@ -88,7 +95,15 @@ func (v *verifier) checkClaims(object strictjson.Object, clientID string) error 
 	if clientID == "" || !slices.Contains(audiences, clientID) {
 		return fmt.Errorf("%w: its aud is not the client of the access token", ErrUnverified)
 	}
+	if err := checkKind(object); err != nil {
+		return err
+	}
 	now := time.Now()
+	if value, has := object.Lookup("iat"); has {
+		if at, ok := seconds(value); !ok || now.Sub(at).Abs() > signedWithin {
+			return fmt.Errorf("%w: it was not signed within %v of now", ErrUnverified, signedWithin)
+		}
+	}
 	if value, has := object.Lookup("exp"); has {
 		if at, ok := seconds(value); !ok || !now.Before(at.Add(leeway)) {
 			return fmt.Errorf("%w: its time is over", ErrUnverified)
@@ -98,6 +113,33 @@ func (v *verifier) checkClaims(object strictjson.Object, clientID string) error 
 		if at, ok := seconds(value); !ok || now.Add(leeway).Before(at) {
 			return fmt.Errorf("%w: its time has not come", ErrUnverified)
 		}
+	}
+	return nil
+}
+
+// checkKind refuses other kinds of JWT that an issuer signs with the same key and for the
+// same client: the rules for kinds must exclude each other (RFC 8725 §3.12), and an old
+// ID Token has all that an answer must have. A mark counts by being there.
+func checkKind(object strictjson.Object) error {
+	marks := [...]string{
+		"nonce", "at_hash", "c_hash", "s_hash", // ID Tokens (OpenID Connect Core §2, §3.3.2.11; FAPI)
+		"events",    // logout tokens (OpenID Connect Back-Channel Logout 1.0 §2.4) and RFC 8417 §2.2
+		"token_use", // Cognito's tokens
+	}
+	for _, mark := range marks {
+		if object.Has(mark) {
+			return fmt.Errorf("%w: it is another kind of JWT: it has %s", ErrUnverified, mark)
+		}
+	}
+	// An access token of a client that is its own audience. An issuer may tell of either,
+	// and has no reason to tell of both (RFC 9068 §2.2).
+	if object.Has("scope") && object.Has("client_id") {
+		return fmt.Errorf("%w: it is another kind of JWT: it has scope and client_id", ErrUnverified)
+	}
+	typ, _ := object.Lookup("typ")
+	switch kind, _ := typ.Text(); kind { // Keycloak says it there
+	case "ID", "Refresh", "Offline", "Logout", "Bearer", "DPoP":
+		return fmt.Errorf("%w: it is another kind of JWT: its claim typ is %q", ErrUnverified, kind)
 	}
 	return nil
 }

@@ -50,6 +50,11 @@ func TestASignedAnswerIsVerifiedOrRefused(t *testing.T) {
 		{"several audiences", signed(issuer, `{"iss":"ISSUER","aud":["other","client-1"],"sub":"ada","name":"Ada"}`), nil},
 		{"a time", signed(issuer, fmt.Sprintf(`{"iss":"ISSUER","aud":"client-1","sub":"ada","name":"Ada","exp":%d,"nbf":%d}`, at(time.Minute), at(0))), nil},
 
+		{"just signed", signed(issuer, fmt.Sprintf(`{"iss":"ISSUER","aud":"client-1","sub":"ada","name":"Ada","iat":%d}`, at(0))), nil},
+		{"signed nine minutes ago", signed(issuer, fmt.Sprintf(`{"iss":"ISSUER","aud":"client-1","sub":"ada","name":"Ada","iat":%d}`, at(-9*time.Minute))), nil},
+		{"signed by a clock ahead", signed(issuer, fmt.Sprintf(`{"iss":"ISSUER","aud":"client-1","sub":"ada","name":"Ada","iat":%d}`, at(9*time.Minute))), nil},
+		{"a typ of the user's", signed(issuer, strings.Replace(good, "{", `{"typ":"person","auth_time":1,"sid":"x","client_id":"client-1",`, 1)), nil},
+
 		{"none", unsigned, userinfo.ErrUnverified},
 		{"none, with a key's name", encode(`{"alg":"none","kid":"x"}`) + "." + encode(`{"sub":"ada"}`) + ".AA", userinfo.ErrUnverified},
 		{"tampered", strings.Join(tampered, "."), userinfo.ErrUnverified},
@@ -66,6 +71,10 @@ func TestASignedAnswerIsVerifiedOrRefused(t *testing.T) {
 		{"expired", signed(issuer, fmt.Sprintf(`{"iss":"ISSUER","aud":"client-1","sub":"ada","exp":%d}`, at(-time.Minute))), userinfo.ErrUnverified},
 		{"an odd time", signed(issuer, `{"iss":"ISSUER","aud":"client-1","sub":"ada","exp":"never"}`), userinfo.ErrUnverified},
 		{"not yet", signed(issuer, fmt.Sprintf(`{"iss":"ISSUER","aud":"client-1","sub":"ada","nbf":%d}`, at(time.Minute))), userinfo.ErrUnverified},
+		{"old", signed(issuer, fmt.Sprintf(`{"iss":"ISSUER","aud":"client-1","sub":"ada","iat":%d}`, at(-11*time.Minute))), userinfo.ErrUnverified},
+		{"of the future", signed(issuer, fmt.Sprintf(`{"iss":"ISSUER","aud":"client-1","sub":"ada","iat":%d}`, at(11*time.Minute))), userinfo.ErrUnverified},
+		{"ten years old", signed(issuer, `{"iss":"ISSUER","aud":"client-1","sub":"ada","iat":1400000000}`), userinfo.ErrUnverified},
+		{"an odd iat", signed(issuer, `{"iss":"ISSUER","aud":"client-1","sub":"ada","iat":"now"}`), userinfo.ErrUnverified},
 		{"another subject", signed(issuer, `{"iss":"ISSUER","aud":"client-1","sub":"eve"}`), userinfo.ErrSubject},
 		{"no subject", signed(issuer, `{"iss":"ISSUER","aud":"client-1"}`), userinfo.ErrMalformed},
 		{"a name twice", signed(issuer, `{"iss":"ISSUER","aud":"client-1","sub":"eve","sub":"ada"}`), userinfo.ErrMalformed},
@@ -102,6 +111,38 @@ func TestASignedAnswerIsVerifiedOrRefused(t *testing.T) {
 	require.NoError(t, err)
 	_, err = users.Profile(behind(t.Context(), token, who))
 	require.ErrorIs(t, err, userinfo.ErrUnverified)
+}
+
+// An issuer signs other JWTs for the same client, with the same key. None may pass for
+// what the issuer says now (RFC 8725 §3.12).
+func TestAnotherKindOfJWTIsNoAnswer(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	keys, err := jwks.NewRemote(jwks.Config{Issuer: issuer.URL(), Client: issuer.HTTPClient()})
+	require.NoError(t, err)
+	marks := []string{
+		`"nonce":"n"`, `"nonce":null`, `"at_hash":"x"`, `"c_hash":"x"`, `"s_hash":"x"`,
+		`"events":{"http://schemas.openid.net/event/backchannel-logout":{}}`,
+		`"token_use":"id"`, `"token_use":"access"`, `"scope":"openid","client_id":"client-1"`,
+		`"typ":"ID"`, `"typ":"Refresh"`, `"typ":"Offline"`, `"typ":"Logout"`, `"typ":"Bearer"`, `"typ":"DPoP"`,
+	}
+	for _, mark := range marks {
+		t.Run(mark, func(t *testing.T) {
+			issuer.SetUserinfo(answersWith(signed(issuer, `{"iss":"ISSUER","aud":"client-1","sub":"ada","name":"Ada",`+mark+`}`)))
+			users, err := userinfo.NewClient(userinfo.Config{Issuer: issuer.URL(), Client: issuer.HTTPClient(), Keys: keys})
+			require.NoError(t, err)
+			who := ada()
+			who.Issuer = issuer.URL()
+			_, err = users.Profile(behind(t.Context(), token, who))
+			require.ErrorIs(t, err, userinfo.ErrUnverified)
+			require.ErrorContains(t, err, "another kind of JWT")
+		})
+	}
+
+	// These are no marks in an answer that is not signed: nobody can have put another
+	// JWT in its place.
+	got, err := saysJSON(`{"sub":"ada","name":"Ada","nonce":"n","client_id":"x"}`).ask(t)
+	require.NoError(t, err)
+	require.Equal(t, "Ada", got.Name)
 }
 
 func TestTheAlgorithmsOfSignedAnswersAreConfigured(t *testing.T) {
