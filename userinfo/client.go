@@ -78,6 +78,11 @@ type Config struct {
 	// means RS256.
 	Algorithms []string
 
+	// RequireSigned refuses answers that are not signed (application/json): for an issuer
+	// with which userinfo_signed_response_alg is registered for every client. Without
+	// it, TLS alone says whose answer it is, as OpenID Connect leaves it.
+	RequireSigned bool
+
 	// InsecureHTTP allows http to hosts other than this machine. Whoever is on the
 	// way gets the tokens then, and can answer as he likes: it is for test networks.
 	InsecureHTTP bool
@@ -187,7 +192,10 @@ func (c *Config) completeKeys() error {
 	}
 	c.Algorithms = algorithms
 	if c.Keys == nil {
-		if discovery.CheckIssuer(c.Issuer, c.InsecureHTTP) != nil {
+		if err := discovery.CheckIssuer(c.Issuer, c.InsecureHTTP); err != nil {
+			if c.RequireSigned {
+				return fmt.Errorf("Config.RequireSigned without Config.Keys, which Config.Issuer does not lead to: %w", err)
+			}
 			return nil // there is a URL, and nowhere to find keys: signed answers are refused
 		}
 		remote, err := jwks.NewRemote(jwks.Config{Issuer: c.Issuer, Client: withoutCookies(c.Client), InsecureHTTP: c.InsecureHTTP})

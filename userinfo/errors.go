@@ -60,7 +60,8 @@ var (
 	ErrNoEndpoint error = issuersFault("userinfo: the issuer names no userinfo endpoint")
 
 	// ErrContentType is wrapped where the answer is neither application/json nor
-	// application/jwt (OpenID Connect Core §5.3.2).
+	// application/jwt (OpenID Connect Core §5.3.2), or the former where
+	// [Config.RequireSigned] asks for the latter.
 	ErrContentType error = issuersFault("userinfo: the issuer's answer is of another type")
 
 	// ErrTooLarge is wrapped where the answer is larger than [Config.MaxSize].

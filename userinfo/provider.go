@@ -43,6 +43,7 @@ type provider struct {
 	maxAge   time.Duration
 	maxSize  int64
 	signed   verifier
+	signOnly bool // what is not signed is refused
 
 	endpoint endpoint
 	cache    *cache
@@ -60,6 +61,7 @@ func newProvider(c Config) *provider {
 		maxAge:   c.MaxAge,
 		maxSize:  c.MaxSize,
 		signed:   verifier{issuer: c.Issuer, keys: c.Keys, algorithms: c.Algorithms},
+		signOnly: c.RequireSigned,
 		cache:    newCache(c.MaxEntries),
 		places:   newPlaces(),
 	}
@@ -232,6 +234,9 @@ func (p *provider) send(ctx context.Context, url, token string) (text string, si
 		return "", false, fmt.Errorf("%w: %s is no URL that can be asked", ErrUnavailable, place(url))
 	}
 	request.Header.Set("Accept", "application/json, application/jwt")
+	if p.signOnly {
+		request.Header.Set("Accept", "application/jwt")
+	}
 	request.Header.Set("Authorization", "Bearer "+token)
 	request.Header.Set("User-Agent", "bearerguard")
 	response, err := p.client.Do(request)
@@ -243,13 +248,13 @@ func (p *provider) send(ctx context.Context, url, token string) (text string, si
 		return "", false, statusError(url, response)
 	}
 	mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
-	switch mediaType { // in lower case
-	case "application/json":
-	case "application/jwt":
-		signed = true
-	case "text/html":
+	signed = mediaType == "application/jwt" // in lower case
+	switch {
+	case mediaType == "text/html":
 		return "", false, fmt.Errorf("%w: it is a page of HTML", ErrContentType)
-	default:
+	case mediaType == "application/json" && p.signOnly:
+		return "", false, fmt.Errorf("%w: it is not signed, as Config.RequireSigned asks for", ErrContentType)
+	case mediaType != "application/json" && !signed:
 		return "", false, ErrContentType
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, min(p.maxSize, math.MaxInt64-1)+1))

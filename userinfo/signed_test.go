@@ -270,3 +270,40 @@ func TestNoCookieGoesWithAnything(t *testing.T) {
 	require.Contains(t, paths, "/userinfo")
 	require.Contains(t, paths, "/jwks")
 }
+
+func TestAnAnswerMayHaveToBeSigned(t *testing.T) {
+	issuer := authtest.NewIssuer(t)
+	keys, err := jwks.NewRemote(jwks.Config{Issuer: issuer.URL(), Client: issuer.HTTPClient()})
+	require.NoError(t, err)
+	tests := []struct {
+		name   string
+		answer http.HandlerFunc
+		want   error
+	}{
+		{"signed", answersWith(signed(issuer, `{"iss":"ISSUER","aud":"client-1","sub":"ada"}`)).ServeHTTP, nil},
+		{"not signed", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, `{"sub":"ada"}`)
+		}, userinfo.ErrContentType},
+		{"none", answersWith(encode(`{"alg":"none"}`) + "." + encode(`{"sub":"ada"}`) + ".").ServeHTTP, userinfo.ErrUnverified},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var accept string
+			issuer.SetUserinfo(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				accept = r.Header.Get("Accept")
+				tt.answer(w, r)
+			}))
+			users, err := userinfo.NewClient(userinfo.Config{Issuer: issuer.URL(), Client: issuer.HTTPClient(), Keys: keys, RequireSigned: true})
+			require.NoError(t, err)
+			who := ada()
+			who.Issuer = issuer.URL()
+			_, err = users.Profile(behind(t.Context(), token, who))
+			require.ErrorIs(t, err, tt.want)
+			require.Equal(t, "application/jwt", accept)
+		})
+	}
+
+	_, err = userinfo.NewClient(userinfo.Config{Issuer: "accounts.example", URL: endpoint, RequireSigned: true})
+	require.ErrorContains(t, err, "userinfo: Config.RequireSigned without Config.Keys")
+}
