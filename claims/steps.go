@@ -11,6 +11,7 @@ import (
 	"github.com/bearerguard/bearerguard/internal/jws"
 	"github.com/bearerguard/bearerguard/internal/plain"
 	"github.com/bearerguard/bearerguard/internal/strictjson"
+	"github.com/bearerguard/bearerguard/internal/wiring"
 	"github.com/bearerguard/bearerguard/jwks"
 )
 
@@ -131,11 +132,8 @@ func (i *inspection) findIssuer(context.Context) error {
 // trustedInstead tells what is trusted instead of the issuer of that name, and of
 // the most common mistake.
 func (v *Validator) trustedInstead(name string) string {
-	if _, ok := v.issuers[name+"/"]; ok {
-		return ", which lacks the slash at the end of the configured one"
-	}
-	if without, had := strings.CutSuffix(name, "/"); had && v.issuers[without] != nil {
-		return ", which has a slash at the end that the configured one lacks"
+	if how := wiring.BySlash(name, func(name string) bool { return v.issuers[name] != nil }); how != "" {
+		return ", " + how
 	}
 	if trusted, only := v.only(); only != nil {
 		return fmt.Sprintf(", and trusted is %q", trusted)

@@ -266,7 +266,7 @@ func (c *Client) admit(ctx context.Context) (question, *provider, error) {
 	p := c.issuers[who.Issuer]
 	switch {
 	case p == nil:
-		return question{}, nil, fmt.Errorf("%w: %s: give the client a Config for it, by WithIssuer", ErrIssuer, strictjson.Excerpt(who.Issuer))
+		return question{}, nil, fmt.Errorf("%w: %s, %s", ErrIssuer, strictjson.Excerpt(who.Issuer), c.asksInstead(who.Issuer))
 	case who.SubjectKind() == claims.MachineSubject:
 		return question{}, nil, fmt.Errorf("%w: it is a machine's", ErrNoUser)
 	case who.Subject == "":
@@ -277,6 +277,14 @@ func (c *Client) admit(ctx context.Context) (question, *provider, error) {
 		return question{}, nil, fmt.Errorf("%w: its audience lacks %q", ErrAudience, p.audience)
 	}
 	return question{token, who.Subject, who.ClientID, who.Expiry}, p, nil
+}
+
+// asksInstead tells what is wrong where nobody is asked about the tokens of an issuer.
+func (c *Client) asksInstead(issuer string) string {
+	if how := wiring.BySlash(issuer, func(name string) bool { return c.issuers[name] != nil }); how != "" {
+		return how + ": write Config.Issuer exactly as the token's iss"
+	}
+	return "for which the client has no Config: give it one, by WithIssuer"
 }
 
 // hasOpenID reports whether the token has the scope openid: among what the API takes

@@ -119,6 +119,24 @@ func TestNothingIsSentForATokenThatIsNotForThis(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestWhatToDoAboutAnotherIssuerIsSaid(t *testing.T) {
+	tests := []struct{ configured, token, says string }{
+		{"https://issuer.example/", "https://issuer.example", `"https://issuer.example", which lacks the slash at the end of the configured one: write Config.Issuer exactly as the token's iss`},
+		{"https://issuer.example", "https://issuer.example/", `"https://issuer.example/", which has a slash at the end that the configured one lacks: write Config.Issuer exactly as the token's iss`},
+		{"https://issuer.example/", "https://other.example/", `"https://other.example/", for which the client has no Config: give it one, by WithIssuer`},
+		{"https://issuer.example/", "", `"", for which the client has no Config: give it one, by WithIssuer`},
+	}
+	for _, tt := range tests {
+		users, err := userinfo.NewClient(userinfo.Config{Issuer: tt.configured, URL: endpoint})
+		require.NoError(t, err)
+		who := ada()
+		who.Issuer = tt.token
+		_, err = users.Profile(behind(t.Context(), token, who))
+		require.ErrorIs(t, err, userinfo.ErrIssuer)
+		require.EqualError(t, err, "userinfo: the token is from another issuer: "+tt.says)
+	}
+}
+
 // An API may look for its permissions elsewhere; the scope openid is between the
 // client and the issuer.
 func TestOpenIDIsFoundWhereverTheAPILooksForItsScopes(t *testing.T) {

@@ -18,7 +18,7 @@ var (
 	ErrNoToken = errors.New("userinfo: the context has no access token that a guard has let in")
 
 	// ErrIssuer is wrapped where the token is of an issuer that the client has no
-	// [Config] for: it is nobody else's business.
+	// [Config] for, to the last slash: it is nobody else's business.
 	ErrIssuer = errors.New("userinfo: the token is from another issuer")
 
 	// ErrNoUser is wrapped where the token speaks of no user: it is a machine's

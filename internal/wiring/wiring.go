@@ -52,6 +52,19 @@ func CheckKeys(keys any, issuer string) error {
 	return nil
 }
 
+// BySlash says how a name that nobody knows differs from one that somebody does, where
+// that is a slash at the end: the most common mistake of all. It returns "" where it is
+// not.
+func BySlash(name string, known func(string) bool) string {
+	if known(name + "/") {
+		return "which lacks the slash at the end of the configured one"
+	}
+	if without, had := strings.CutSuffix(name, "/"); had && known(without) {
+		return "which has a slash at the end that the configured one lacks"
+	}
+	return ""
+}
+
 // Owners knows whose keys the sources of a configuration have.
 type Owners map[any]string
 
