@@ -96,6 +96,13 @@ func (c *cache) keep(k key, a *answer, now time.Time) {
 	c.answers[k] = c.inOrder.PushBack(&kept{k, a})
 }
 
+// len returns how many answers are kept.
+func (c *cache) len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.answers)
+}
+
 func (c *cache) drop(element *list.Element) {
 	delete(c.answers, c.inOrder.Remove(element).(*kept).key)
 }

@@ -69,6 +69,7 @@
 // are not kept: the next request asks again. The endpoint is looked for again after a
 // day and where it does not answer, at most once a minute; until there is one, once a
 // second.
+// [Client.Status] counts all of it.
 //
 // Neither a token nor what an issuer says of a user is in an error.
 package userinfo

@@ -50,6 +50,7 @@ type provider struct {
 	flights  singleflight.Group // by key
 	places   *places
 	givenUp  givenUp
+	counts   counts
 }
 
 func newProvider(c Config) *provider {
@@ -110,7 +111,9 @@ func (q question) key() key {
 // profile answers a question from the cache, or has the issuer answer it.
 func (p *provider) profile(ctx context.Context, q question) (*Profile, error) {
 	k, now := q.key(), time.Now()
-	if a := p.cache.lookup(k, now); a != nil {
+	a := p.cache.lookup(k, now)
+	p.counts.asked(a != nil)
+	if a != nil {
 		return a.tell(q.subject, now)
 	}
 	if err := ctx.Err(); err != nil {
@@ -133,6 +136,7 @@ func (p *provider) fly(k key, q question) *answer {
 	if err != nil { // the issuer was not asked, so this says nothing about its endpoint
 		return &answer{err: err, at: time.Now()}
 	}
+	p.counts.calls.Add(1)
 	ctx, cancel := context.WithTimeout(context.Background(), p.timeout)
 	defer cancel()
 	profile, err := within(ctx, &p.givenUp, func(ctx context.Context) (*Profile, error) {
@@ -148,6 +152,7 @@ func (p *provider) fly(k key, q question) *answer {
 	default:
 		a.lasts = min(a.wish, longestWish)
 	}
+	p.counts.called(err)
 	if err != nil {
 		switch kindOf(err) {
 		case ErrUnavailable, ErrContentType:
