@@ -17,43 +17,47 @@ import (
 // gives it, except for the subject, since issuers differ there: two shapes are
 // understood besides, the text "true" for a verified address (Cognito), and a date
 // of RFC 3339 for UpdatedAt (Auth0). For what the issuer has really said, see [As].
+//
+// encoding/json writes a Profile with the names of §5.1 and leaves zero values out, so
+// that a handler can pass it on. UpdatedAt is a date of RFC 3339 then, and what the
+// issuer has said besides is not in it.
 type Profile struct {
 	// Subject is who it is, "sub": the same as claims.Claims.Subject, or there would
 	// be no Profile. It is the only claim that identifies a user, for good and
 	// within the issuer; others may change and be given to somebody else (§5.7).
-	Subject string
+	Subject string `json:"sub"`
 
-	Name              string // "name": the full name, as it is displayed
-	GivenName         string // "given_name"; there may be several
-	FamilyName        string // "family_name"
-	MiddleName        string // "middle_name"
-	Nickname          string // "nickname"
-	PreferredUsername string // "preferred_username": any text, and not unique
+	Name              string `json:"name,omitzero"`               // "name": the full name, as it is displayed
+	GivenName         string `json:"given_name,omitzero"`         // "given_name"; there may be several
+	FamilyName        string `json:"family_name,omitzero"`        // "family_name"
+	MiddleName        string `json:"middle_name,omitzero"`        // "middle_name"
+	Nickname          string `json:"nickname,omitzero"`           // "nickname"
+	PreferredUsername string `json:"preferred_username,omitzero"` // "preferred_username": any text, and not unique
 
-	Page    string // "profile": the URL of a page about the user
-	Picture string // "picture": the URL of an image of the user
-	Website string // "website": the URL of a page of the user's own
+	Page    string `json:"profile,omitzero"` // "profile": the URL of a page about the user
+	Picture string `json:"picture,omitzero"` // "picture": the URL of an image of the user
+	Website string `json:"website,omitzero"` // "website": the URL of a page of the user's own
 
 	// Email is the preferred address, "email". EmailVerified says that the issuer
 	// has made sure that it was the user's, "email_verified": where that is false,
 	// anybody may have claimed it.
-	Email         string
-	EmailVerified bool
+	Email         string `json:"email,omitzero"`
+	EmailVerified bool   `json:"email_verified,omitzero"`
 
-	Gender    string // "gender": female, male, or another text
-	Birthdate string // "birthdate": YYYY-MM-DD, 0000-MM-DD without the year, or YYYY
-	Zoneinfo  string // "zoneinfo": a name for time.LoadLocation, such as Europe/Paris
-	Locale    string // "locale": a tag of BCP 47, such as en-US, or en_US
+	Gender    string `json:"gender,omitzero"`    // "gender": female, male, or another text
+	Birthdate string `json:"birthdate,omitzero"` // "birthdate": YYYY-MM-DD, 0000-MM-DD without the year, or YYYY
+	Zoneinfo  string `json:"zoneinfo,omitzero"`  // "zoneinfo": a name for time.LoadLocation, such as Europe/Paris
+	Locale    string `json:"locale,omitzero"`    // "locale": a tag of BCP 47, such as en-US, or en_US
 
 	// PhoneNumber is preferably in the form of E.164, "phone_number".
 	// PhoneNumberVerified is what EmailVerified is of Email, "phone_number_verified".
-	PhoneNumber         string
-	PhoneNumberVerified bool
+	PhoneNumber         string `json:"phone_number,omitzero"`
+	PhoneNumberVerified bool   `json:"phone_number_verified,omitzero"`
 
-	Address Address // "address"
+	Address Address `json:"address,omitzero"` // "address"
 
 	// UpdatedAt is when any of this last changed, "updated_at".
-	UpdatedAt time.Time
+	UpdatedAt time.Time `json:"updated_at,omitzero"`
 
 	// The pointer keeps what fmt and slog print of a Profile short. It is shared and
 	// never changed.
@@ -63,12 +67,12 @@ type Profile struct {
 // An Address is where a user is to be written to (OpenID Connect Core §5.1.1). An
 // issuer gives all of it as one text, or its parts, or both.
 type Address struct {
-	Formatted     string // "formatted": all of it, with line breaks
-	StreetAddress string // "street_address", perhaps with line breaks
-	Locality      string // "locality": the city
-	Region        string // "region": the state, province or prefecture
-	PostalCode    string // "postal_code"
-	Country       string // "country"
+	Formatted     string `json:"formatted,omitzero"`      // "formatted": all of it, with line breaks
+	StreetAddress string `json:"street_address,omitzero"` // "street_address", perhaps with line breaks
+	Locality      string `json:"locality,omitzero"`       // "locality": the city
+	Region        string `json:"region,omitzero"`         // "region": the state, province or prefecture
+	PostalCode    string `json:"postal_code,omitzero"`    // "postal_code"
+	Country       string `json:"country,omitzero"`        // "country"
 }
 
 // said is all that the issuer has said, for [As]: the text, which has been read once. An

@@ -1,6 +1,7 @@
 package userinfo_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -32,6 +33,36 @@ func TestStandardClaimsAreTyped(t *testing.T) {
 		UpdatedAt: time.Unix(1311280970, 0),
 	}
 	require.EqualExportedValues(t, want, *got)
+}
+
+// A handler that passes a profile on writes it as the issuer has: with the same names, and
+// nothing that the issuer has not said.
+func TestAProfileIsWrittenWithTheNamesOfItsClaims(t *testing.T) {
+	const all = `{
+		"sub": "ada", "name": "Ada K. Example", "given_name": "Ada", "family_name": "Example", "middle_name": "K.",
+		"nickname": "adi", "preferred_username": "ada.example", "profile": "https://example.com/ada",
+		"picture": "https://example.com/ada.png", "website": "https://ada.example", "email": "ada@example.com",
+		"email_verified": true, "gender": "female", "birthdate": "0000-12-10", "zoneinfo": "Europe/London", "locale": "en-GB",
+		"phone_number": "+44 20 7946 0000", "phone_number_verified": true,
+		"address": {"formatted": "1 Main St\nLondon", "street_address": "1 Main St", "locality": "London",
+			"region": "Greater London", "postal_code": "N1", "country": "UK"},
+		"updated_at": "2024-02-03T04:05:06.789Z"
+	}`
+	for said, want := range map[string]string{
+		all:             all,
+		`{"sub":"ada"}`: `{"sub":"ada"}`,
+		`{"sub":"ada","email_verified":false,"name":"","address":{"locality":""},"https://example.com/secret":"s3cret"}`: `{"sub":"ada"}`,
+		`{"sub":"ada","address":{"country":"UK"}}`: `{"sub":"ada","address":{"country":"UK"}}`,
+	} {
+		got, err := saysJSON(said).ask(t)
+		require.NoError(t, err)
+		written, err := json.Marshal(got)
+		require.NoError(t, err)
+		require.JSONEq(t, want, string(written))
+		again, err := saysJSON(string(written)).ask(t)
+		require.NoError(t, err)
+		require.EqualExportedValues(t, *got, *again, "and can be read again")
+	}
 }
 
 func TestAClaimOfAnotherTypeIsZero(t *testing.T) {
