@@ -9,7 +9,12 @@
 //		log.Fatal(err)
 //	}
 //
-// In a handler behind a guard of package middleware, with the request's context:
+// Guard the route with the scopes that it takes, so that the guard's challenge names
+// them to a client which has asked for too few (RFC 6750 §3.1):
+//
+//	mux.Handle("GET /me", guard.RequireScope("openid", "email")(me))
+//
+// In the handler, with the request's context:
 //
 //	user, err := users.Profile(r.Context())
 //	if err != nil {
@@ -19,7 +24,9 @@
 //	custom, err := userinfo.As[MyClaims](user) // what the issuer says besides
 //
 // The client must ask for a token with the scope openid, and for profile, email,
-// address or phone, by what is to be known (§5.4).
+// address or phone, by what is to be known (§5.4). Where claims.Config.ScopeClaims has
+// the API look for its permissions elsewhere than among these, no guard can ask for
+// them; openid is looked for here in any case.
 //
 // # What is refused
 //

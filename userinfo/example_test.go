@@ -45,7 +45,8 @@ func get(h http.Handler, token string) {
 func Example() {
 	issuer, guard, users := exampleAPI()
 
-	h := guard.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	// The guard asks for the scopes, so that its challenge names them.
+	h := guard.RequireScope("openid", "email")(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, err := users.Profile(r.Context())
 		if err != nil {
 			http.Error(w, "who are you?", http.StatusForbidden) // for more, see the other examples
@@ -59,7 +60,7 @@ func Example() {
 	fmt.Println("calls of the endpoint:", issuer.UserinfoRequests())
 	// Output:
 	// 200 Ada Example ada@example.com true
-	// 403 who are you?
+	// 403 {"error":"insufficient_scope","error_description":"the access token lacks a scope that this resource needs"}
 	// calls of the endpoint: 1
 }
 
