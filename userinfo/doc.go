@@ -67,16 +67,17 @@
 //
 // A profile is kept for a minute ([Config.MaxAge]), not beyond the token's time, or for
 // 5 seconds where that is over and a guard lets the token in nevertheless, and for a
-// bounded number of tokens; a token is known by its SHA-256. Requests with
-// the same token that come at the same time share one call, which belongs to none of
-// them. At one issuer 256 calls may be in flight, and 16 of them about one user, so
-// that who has many tokens keeps nobody else waiting; further ones wait for their turn,
-// for [Config.Timeout] at the most. That the issuer does not accept a token (401, 403) is kept for 10 seconds, and
-// that it asks to be left alone (Retry-After) for a minute at the most; other failures
-// are not kept: the next request asks again. The endpoint is looked for again after a
-// day and where it does not answer, at most once a minute; until there is one, once a
-// second.
-// [Client.Status] counts all of it.
+// bounded number of tokens; a token is known by its SHA-256. That the issuer does not
+// accept a token (401, 403) is kept for 10 seconds, and that it asks to be left alone
+// (Retry-After) for a minute at the most; other failures are not kept: the next request
+// asks again. The endpoint is looked for again after a day and where it does not answer,
+// at most once a minute; until there is one, once a second.
 //
-// Neither a token nor what an issuer says of a user is in an error.
+// Requests with the same token that come at the same time share one call, which belongs
+// to none of them. At one issuer 256 calls may be in flight, and 16 of them about one
+// user, so that who has many tokens keeps nobody else waiting; further ones wait for
+// their turn, for [Config.Timeout] at the most. [Client.Status] counts all of this.
+//
+// Neither a token nor any text of an issuer's is in an error, for it may be personal; but
+// where its endpoint is, as scheme, host and path.
 package userinfo
