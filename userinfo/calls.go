@@ -107,7 +107,7 @@ func (p *places) take(ctx context.Context, subject string) (leave func(), _ erro
 	case one.taken <- struct{}{}:
 	case <-ctx.Done():
 		p.release(subject, one)
-		return nil, fmt.Errorf("%w: %d calls about this user are in flight, and none has ended in time", ErrUnavailable, maxOfOne)
+		return nil, fmt.Errorf("%w: %d calls about this user are in flight, and none of their places was free in time", ErrUnavailable, maxOfOne)
 	}
 	leaveOne := func() {
 		<-one.taken
@@ -117,7 +117,7 @@ func (p *places) take(ctx context.Context, subject string) (leave func(), _ erro
 	case p.all <- struct{}{}:
 	case <-ctx.Done():
 		leaveOne()
-		return nil, fmt.Errorf("%w: %d calls are in flight, and none has ended in time", ErrUnavailable, maxInFlight)
+		return nil, fmt.Errorf("%w: %d calls are in flight, and none of their places was free in time", ErrUnavailable, maxInFlight)
 	}
 	return func() {
 		<-p.all
