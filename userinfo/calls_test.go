@@ -275,3 +275,45 @@ func TestACallThatDoesNotStartCastsNoDoubtOnTheEndpoint(t *testing.T) {
 		require.Equal(t, 1, s.searches)
 	})
 }
+
+// Nor does the search for the endpoint pile up calls.
+func TestADeafTransportIsNotSearchedWithForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuer{answer: func(*http.Request) (*http.Response, error) {
+			time.Sleep(time.Hour)
+			return nil, errors.New("at last")
+		}}
+		users, err := userinfo.NewClient(userinfo.Config{Issuer: issuerURL, Client: &http.Client{Transport: i}})
+		require.NoError(t, err)
+		for n := range 100 {
+			_, err := users.Profile(of(t.Context(), fmt.Sprint("user", n), 0))
+			require.ErrorIs(t, err, userinfo.ErrUnavailable)
+			time.Sleep(2 * time.Second)
+		}
+		require.EqualValues(t, 32, i.asked.Load())
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+// Who has waited in vain leaves no place taken behind.
+func TestWhoWaitedInVainMayAskAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &crowd{takes: always(4 * time.Second)}
+		users := c.client(t, userinfo.Config{})
+		var all sync.WaitGroup
+		for n := range 512 { // two waves, which take longer than anybody waits
+			all.Go(func() { _, _ = users.Profile(of(t.Context(), fmt.Sprint("user", n), 0)) })
+		}
+		synctest.Wait()
+		for n := range 16 {
+			all.Go(func() {
+				if _, err := users.Profile(of(t.Context(), "ada", n)); !strings.Contains(fmt.Sprint(err), "256 calls are in flight") {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		_, err := users.Profile(of(t.Context(), "ada", 0))
+		require.NoError(t, err)
+	})
+}
