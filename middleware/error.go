@@ -43,7 +43,7 @@ var (
 	// what it asks, such as a database or the issuer's userinfo endpoint, cannot be
 	// asked now. Where nothing can be said about the token itself, it is
 	// claims.ErrUnavailable: so an outage of the keys is told from one of anything else.
-	ErrUnavailable = errors.New("middleware: what a requirement asks is not available")
+	ErrUnavailable = errors.New("middleware: what the request depends on is not available")
 )
 
 // Codes of [Error.Code]. The first three are those of RFC 6750 §3.1.

@@ -164,7 +164,7 @@ func TestTheLogTellsWhoHasRefused(t *testing.T) {
 	guard := middleware.New(&tokens{}, middleware.WithObserver(middleware.LogDecisions(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: withoutTime})))))
 	serve(guard.RequireScope("openid")(refusingLate(guard, fmt.Errorf("no profile: %w", claims.ErrUnavailable))), request("Bearer reader"))
 	require.Equal(t, `level=ERROR msg="request undecided" method=GET issuer=https://issuer.example/ client_id=client-1 status=503 requirement="the handler" `+
-		`reason="middleware: what a requirement asks is not available: no profile: claims: tokens cannot be checked now"`+"\n", log.String())
+		`reason="middleware: what the request depends on is not available: no profile: claims: tokens cannot be checked now"`+"\n", log.String())
 }
 
 // The length of what the handler meant to send would cut the refusal short.

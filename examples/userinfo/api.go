@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/bearerguard/bearerguard/claims"
 	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/bearerguard/bearerguard/userinfo"
 )
@@ -14,25 +13,22 @@ type custom struct {
 	Department string `json:"https://example.com/department"`
 }
 
-// newAPI returns the API. Who has no profile is refused before the handler, so that the
-// guard answers as the error says: 401 where the issuer does not accept the token, 403
-// where the token is none for this, 503 where the issuer is to blame, with Retry-After.
+// newAPI returns the API. The guard asks for the scopes that the issuer wants for what
+// is used of a profile, so that the client is told them.
 func newAPI(validator middleware.Validator, users *userinfo.Client) http.Handler {
 	guard := middleware.New(validator)
-	known := middleware.Func("a user with a profile", func(r *http.Request, _ *claims.Claims) error {
-		_, err := users.Profile(r.Context())
-		return err
-	})
 	mux := http.NewServeMux()
-	mux.Handle("GET /hello", guard.Require(known)(greet(users)))
+	mux.Handle("GET /hello", guard.RequireScope("openid", "profile")(greet(guard, users)))
 	return mux
 }
 
-func greet(users *userinfo.Client) http.Handler {
+func greet(guard *middleware.Guard, users *userinfo.Client) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user, err := users.Profile(r.Context()) // the one from before, which is kept for a minute
+		user, err := users.Profile(r.Context())
 		if err != nil {
-			http.Error(w, "try again", http.StatusServiceUnavailable) // that minute is over just now
+			// As the guard does: 401 where the issuer does not accept the token, 403 where
+			// it is none for this, 503 where the issuer is to blame, with Retry-After.
+			guard.Refuse(w, r, err)
 			return
 		}
 		own, err := userinfo.As[custom](user)

@@ -76,7 +76,7 @@ func (s *Stage) hear(_ context.Context, d middleware.Decision) {
 		return
 	}
 	reason := d.Refusal.Err.Error()
-	for _, said := range []string{"middleware: ", "a requirement refuses the request: ", claims.ErrRefused.Error() + ": ", "claims: ", "userinfo: "} {
+	for _, said := range []string{middleware.ErrUnavailable.Error() + ": ", "middleware: ", "a requirement refuses the request: ", claims.ErrRefused.Error() + ": ", "claims: ", "userinfo: "} {
 		reason = strings.TrimPrefix(reason, said)
 	}
 	reason, _, _ = strings.Cut(reason, `: "`) // what was found instead makes long lines
