@@ -18,7 +18,8 @@
 //
 //	user, err := users.Profile(r.Context())
 //	if err != nil {
-//		…
+//		guard.Refuse(w, r, err)
+//		return
 //	}
 //	fmt.Fprintln(w, "hello", user.Name, user.Email)
 //	custom, err := userinfo.As[MyClaims](user) // what the issuer says besides
@@ -50,18 +51,18 @@
 //
 // # What to answer
 //
-// A requirement (middleware.Func) returns the error as it is, and the guard answers
-// as below; a handler should do the same:
+// A handler gives the error to its guard's method Refuse, as above, and a requirement
+// (middleware.Func) returns it as it is. Either way the client is answered so:
 //
 //	401 invalid_token        ErrUnauthorized
+//	401                      ErrNoToken
 //	403 insufficient_scope   ErrScope
 //	403                      ErrNoUser, ErrIssuer, ErrAudience, ErrForbidden
 //	503, with Retry-After    ErrUnavailable
 //
 // All that is the issuer's fault wraps [ErrUnavailable] and claims.ErrUnavailable, beside
-// a word for what it is: see those below it. [ErrNoToken] is left: the handler
-// does not stand behind a guard, which is a mistake in the program, or stands behind
-// one that lets requests without a token through (401).
+// a word for what it is: see those below it. [ErrNoToken] comes of a guard that lets
+// requests without a token through; behind none at all, it is a mistake in the program.
 //
 // # What is kept
 //

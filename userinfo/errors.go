@@ -2,6 +2,7 @@ package userinfo
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -15,7 +16,7 @@ var (
 	// ErrNoToken is wrapped where the context has no access token: it is not that of
 	// a request that has passed a guard of package middleware, or the guard lets
 	// requests without a token through and this is one.
-	ErrNoToken = errors.New("userinfo: the context has no access token that a guard has let in")
+	ErrNoToken = fmt.Errorf("userinfo: nobody can be asked about: %w", middleware.ErrNoToken)
 
 	// ErrIssuer is wrapped where the token is of an issuer that the client has no
 	// [Config] for, to the last slash: it is nobody else's business.

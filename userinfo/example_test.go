@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/bearerguard/bearerguard/authtest"
 	"github.com/bearerguard/bearerguard/claims"
@@ -91,21 +90,8 @@ func ExampleClient_Profile_errors() {
 
 	h := guard.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, err := users.Profile(r.Context())
-		switch {
-		case errors.Is(err, claims.ErrUnavailable): // an outage, a limit, nonsense: not the client's fault
-			if later, ok := errors.AsType[interface {
-				error
-				RetryAfter() time.Duration
-			}](err); ok {
-				w.Header().Set("Retry-After", fmt.Sprintf("%.0f", later.RetryAfter().Seconds()))
-			}
-			http.Error(w, "try again later", http.StatusServiceUnavailable)
-			return
-		case errors.Is(err, userinfo.ErrUnauthorized): // the issuer has revoked the token
-			http.Error(w, "log in again", http.StatusUnauthorized)
-			return
-		case err != nil: // the token is not one for this
-			http.Error(w, "ask for the scope openid", http.StatusForbidden)
+		if err != nil {
+			guard.Refuse(w, r, err)
 			return
 		}
 		fmt.Fprintln(w, "hello,", user.Name)
@@ -124,9 +110,9 @@ func ExampleClient_Profile_errors() {
 	ask()
 	// Output:
 	// 200 hello, Ada Example
-	// 503 30 try again later
-	// 401 log in again
-	// 503 try again later
+	// 503 30 {"error":"temporarily_unavailable","error_description":"what this request depends on is not available now; try again later"}
+	// 401 {"error":"invalid_token","error_description":"the access token is not accepted by its issuer"}
+	// 503 5 {"error":"temporarily_unavailable","error_description":"what this request depends on is not available now; try again later"}
 }
 
 // How do I open a route to those only whose profile says something?
