@@ -41,12 +41,12 @@ func TestAllocationBudgets(t *testing.T) {
 		bytes       float64
 	}{
 		{"first sight", firstSights, 200, 20, 4 << 10},
-		{"again", again, 200, 3, 768},
-		{"no token", nil, 401, 6, 256},
+		{"again", again, 200, 2, 512},
+		{"no token", nil, 401, 6, 320},
 		{"malformed", []string{"Bearer 8xLOxBtZp8"}, 401, 8, 512},
 		{"oversized", []string{"Bearer " + strings.Repeat("a", 1<<20)}, 401, 9, 512},
-		{"another issuer", []string{"Bearer " + issuer.Token(authtest.Claim("iss", "https://evil.example/"))}, 401, 12, 1280},
-		{"an unknown key", []string{"Bearer " + issuer.Token(authtest.Header("kid", "nobodys"))}, 401, 19, 1536},
+		{"another issuer", []string{"Bearer " + issuer.Token(authtest.Claim("iss", "https://evil.example/"))}, 401, 10, 768},
+		{"an unknown key", []string{"Bearer " + issuer.Token(authtest.Header("kid", "nobodys"))}, 401, 18, 1024},
 	}
 	// Keys are fetched, and the unknown one is known to be so.
 	for _, credentials := range [][]string{again, tests[len(tests)-1].credentials} {
