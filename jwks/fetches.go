@@ -174,6 +174,9 @@ func (f *fetches) refresh(now instant) {
 // is the flight that has failed, the error says when there may be another one;
 // where ctx has ended, nobody knows.
 func (f *fetches) wait(ctx context.Context, joined flight) error {
+	if err := ctx.Err(); err != nil { // else chance would say whether it was in time
+		return unavailable(err)
+	}
 	select {
 	case result := <-joined.done:
 		if result.Err == nil {

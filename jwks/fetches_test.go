@@ -45,6 +45,26 @@ func TestAFetchIsInNobodysContext(t *testing.T) {
 	})
 }
 
+// Else chance would say whether it is let in, where the fetch ends in the same moment.
+func TestARequestThatIsOverIsToldSoEachTime(t *testing.T) {
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			remote := newRemote(t, jwks.Config{URL: keysURL, Client: client(func(r *http.Request) (*http.Response, error) {
+				return keySet(r, rsaJWK.with("kid", "k")), nil
+			})})
+			_, err := remote.Keys(over, "RS256", "k")
+			require.ErrorIs(t, err, jwks.ErrUnavailable)
+			require.ErrorIs(t, err, context.Canceled)
+			synctest.Wait()
+			keys, err := remote.Keys(over, "RS256", "k")
+			require.NoError(t, err, "nothing is to be waited for")
+			require.Len(t, keys, 1)
+		})
+	}
+}
+
 func TestRetriesBackOffAndRecover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := true
