@@ -153,7 +153,7 @@ func newMemory(maxBytes int) *memory {
 // newGMAC returns a GMAC with a new key: AES in Galois/Counter mode that encrypts
 // nothing. The nonces are the mode's own, since in FIPS 140-only mode it takes no others.
 func newGMAC() cipher.AEAD {
-	var key [32]byte
+	var key [16]byte
 	_, _ = rand.Read(key[:]) // never fails
 	block, err := aes.NewCipher(key[:])
 	if err == nil {

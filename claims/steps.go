@@ -268,14 +268,15 @@ func (i *inspection) checkAudience(context.Context) error {
 // checkTimes wants now to be within the token's life, give or take the leeway.
 func (i *inspection) checkTimes(context.Context) error {
 	leeway := i.issuer.leeway
+	ahead := i.now.Add(leeway)
 	switch c := i.claims; {
 	case c.Expiry.IsZero():
 		return fmt.Errorf("%w: it does not say when (exp is missing)", ErrExpired)
 	case !i.now.Before(c.Expiry.Add(leeway)): // strictly before (RFC 7519 §4.1.4)
 		return fmt.Errorf("%w: %s ago, at %s", ErrExpired, apart(i.now, c.Expiry), moment(c.Expiry))
-	case i.now.Add(leeway).Before(c.NotBefore):
+	case ahead.Before(c.NotBefore):
 		return fmt.Errorf("%w: its time begins in %s, at %s", ErrNotYetValid, apart(i.now, c.NotBefore), moment(c.NotBefore))
-	case i.now.Add(leeway).Before(c.IssuedAt):
+	case ahead.Before(c.IssuedAt):
 		return fmt.Errorf("%w: it says that it was issued in the future, in %s, at %s: a clock is wrong", ErrNotYetValid, apart(i.now, c.IssuedAt), moment(c.IssuedAt))
 	}
 	return nil

@@ -130,12 +130,16 @@ func headerToken(header http.Header) (string, *Error) {
 	}
 	// The scheme is compared without case (RFC 9110 §11.1), and one or more
 	// spaces follow it (RFC 9110 §11.4).
-	scheme, token, _ := strings.Cut(credentials[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		if n := len("Bearer"); len(scheme) > n && strings.EqualFold(scheme[:n], "Bearer") && !isTokenChar(scheme[n]) {
-			return "", invalidRequest(sayOneHeader, errNotOneToken) // such as a tab in place of the space
+	token, usual := strings.CutPrefix(credentials[0], "Bearer ")
+	if !usual {
+		var scheme string
+		scheme, token, _ = strings.Cut(credentials[0], " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			if n := len("Bearer"); len(scheme) > n && strings.EqualFold(scheme[:n], "Bearer") && !isTokenChar(scheme[n]) {
+				return "", invalidRequest(sayOneHeader, errNotOneToken) // such as a tab in place of the space
+			}
+			return "", missingToken(errOtherScheme)
 		}
-		return "", missingToken(errOtherScheme)
 	}
 	token = strings.TrimLeft(token, " ")
 	if token == "" {
