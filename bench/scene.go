@@ -3,7 +3,7 @@
 // which is one SHA-256 and one RSA verification (the floor).
 //
 //	go run ./bench/cmd/table -raw new.txt        # the table; new.txt is for benchstat
-//	go run ./bench/cmd/chart new.txt >speed.svg  # the picture
+//	go run ./bench/cmd/chart new.txt >bench/speed.svg  # the picture
 //	go run ./bench/cmd/load                      # over real sockets
 //	go test -bench 'Guard/again' -cpuprofile cpu.out ./bench
 //

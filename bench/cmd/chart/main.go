@@ -2,7 +2,7 @@
 // this library and the others take for a token, as ratios to the floor.
 //
 //	go run ./bench/cmd/table -raw new.txt
-//	go run ./bench/cmd/chart new.txt >speed.svg
+//	go run ./bench/cmd/chart new.txt >bench/speed.svg
 package main
 
 import (
