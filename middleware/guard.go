@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -296,12 +298,19 @@ func (p *passage) Value(key any) any {
 		return p
 	case contextkey.Claims:
 		return p.own()
-	case contextkey.Believed:
-		return p.claims
+	case contextkey.Believed: // whoever wraps the context sees what this returns
+		return copyOf(p.claims)
 	default:
 		return p.Context.Value(key)
 	}
 }
+
+// Format implements [fmt.Formatter]: a context is printed now and then, and the token
+// must not be.
+func (p *passage) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, p.String()) }
+
+// String is what the contexts that are derived from it print.
+func (p *passage) String() string { return "middleware: the context of a request" }
 
 type passageKey struct{}
 

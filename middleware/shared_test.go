@@ -3,12 +3,15 @@ package middleware_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/bearerguard/bearerguard/authtest"
 	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/internal/contextkey"
 	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/bearerguard/bearerguard/scope"
 	"github.com/stretchr/testify/require"
@@ -63,6 +66,12 @@ func TestNobodyCanChangeWhatIsBelieved(t *testing.T) {
 				see(c)
 			})}
 		},
+		"who looks at what the context says to others": func(see func(*claims.Claims)) place {
+			return place{next: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				v, _ := r.Context().Value(contextkey.Believed{}).(*claims.Claims)
+				see(v)
+			})}
+		},
 		"who asks the guard": func(see func(*claims.Claims)) place {
 			return place{next: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				c, err := r.Context().Value(checkKey{}).(*middleware.Guard).Check(r)
@@ -101,3 +110,24 @@ func TestNobodyCanChangeWhatIsBelieved(t *testing.T) {
 }
 
 type checkKey struct{}
+
+// Contexts are printed: by a mock, or where one lacks a value.
+func TestNoContextPrintsTheToken(t *testing.T) {
+	guard := middleware.New(&tokens{})
+	printed := ""
+	h := guard.Handler(guard.RequireScope("read:patients")(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		derived, cancel := context.WithCancel(context.WithValue(r.Context(), checkKey{}, 1))
+		defer cancel()
+		var log strings.Builder
+		for _, ctx := range []context.Context{r.Context(), derived} {
+			slog.New(slog.NewTextHandler(&log, nil)).Info("here", "ctx", ctx)
+			slog.New(slog.NewJSONHandler(&log, nil)).Info("here", "ctx", ctx)
+			printed += fmt.Sprintf("%v %+v %#v %s %q", ctx, ctx, ctx, ctx, ctx)
+		}
+		printed += log.String()
+	})))
+	require.Equal(t, http.StatusOK, serve(h, request("Bearer reader")).Code)
+	require.Contains(t, printed, "the context of a request")
+	require.NotContains(t, printed, "reader")
+	require.NotContains(t, printed, "user-1")
+}

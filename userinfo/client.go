@@ -259,7 +259,7 @@ type question struct {
 // changed, and would send the token to another issuer.
 func (c *Client) admit(ctx context.Context) (question, *provider, error) {
 	token, hasToken := middleware.TokenFromContext(ctx)
-	who, _ := ctx.Value(contextkey.Believed{}).(*claims.Claims) // shared with other requests
+	who, _ := ctx.Value(contextkey.Believed{}).(*claims.Claims)
 	if _, has := claims.FromContext(ctx); !hasToken || !has || who == nil {
 		return question{}, nil, ErrNoToken
 	}

@@ -6,7 +6,7 @@ package contextkey
 // Package claims finds claims by it.
 type Claims struct{}
 
-// Believed is the key of the *claims.Claims that the guard has verified, of the same
-// passage as the token: for whoever decides by them what happens to the token. They
-// are shared with other requests, so they are to be read, and handed to nobody.
+// Believed is the key of a *claims.Claims that the guard has verified, of the same
+// passage as the token: for whoever decides by them what happens to the token. It is a
+// copy each time.
 type Believed struct{}
