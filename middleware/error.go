@@ -234,7 +234,7 @@ func refusalOf(err error) *Error {
 // or of package claims.
 func (v *verdict) reason() error {
 	switch e := v.refusal; {
-	case e.Status >= 500 && v.failed != nil: // the token is good
+	case e.Status >= 500 && v.failed != nil && v.passage != nil: // the token is good
 		return ErrUnavailable
 	case e.Status >= 500:
 		return claims.ErrUnavailable

@@ -45,7 +45,9 @@ func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 		v.refusal = refusalOf(err)
 	}
 	// What the handler has set for an answer of its own would be taken for that of this one.
-	w.Header().Del("Content-Length")
+	for _, name := range [...]string{"Content-Length", "Content-Encoding", "Content-Disposition", "Content-Range", "Etag", "Last-Modified"} {
+		w.Header().Del(name)
+	}
 	p := protected{guard: g}
 	p.conclude(r, &v)
 	g.tell(r, p.policy, &v)

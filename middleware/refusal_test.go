@@ -150,6 +150,38 @@ func TestRefuseAnswersTheErrorOfCheck(t *testing.T) {
 	}
 }
 
+// An outage of the keys is one whoever has noticed it.
+func TestTheReasonOfARefusalOfCheckIsThatOfTheGuard(t *testing.T) {
+	var seen []middleware.Decision
+	guard := middleware.New(&tokens{}, noting(&seen))
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := guard.Check(r)
+		guard.Refuse(w, r, err)
+	})
+	for _, authorization := range []string{"Bearer bad", "Bearer unavailable", "Basic x"} {
+		seen = nil
+		serve(guard.Handler(ok), request(authorization))
+		serve(h, request(authorization))
+		require.Len(t, seen, 2)
+		require.Equal(t, seen[0].Reason, seen[1].Reason, authorization)
+	}
+}
+
+func TestRefuseForgetsWhatAnotherAnswerWasWrittenIn(t *testing.T) {
+	guard := middleware.New(&tokens{})
+	h := guard.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range []string{"Content-Encoding", "Content-Disposition", "Content-Range", "ETag", "Last-Modified"} {
+			w.Header().Set(name, "another's")
+		}
+		w.Header().Set("X-Request-Id", "7")
+		guard.Refuse(w, r, errors.New("no"))
+	}))
+	got := serve(h, request("Bearer reader"))
+	require.Equal(t, http.StatusForbidden, got.Code)
+	require.NotContains(t, fmt.Sprint(got.Header()), "another's")
+	require.Equal(t, "7", got.Header().Get("X-Request-Id"))
+}
+
 func TestRefuseAlwaysRefuses(t *testing.T) {
 	for name, guard := range map[string]*middleware.Guard{"a guard": having(""), "a zero value": {}} {
 		w := serve(having("").Handler(refusingLate(guard, nil)), sent("GET", "/"))
