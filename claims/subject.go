@@ -24,7 +24,8 @@ const (
 //   - the subject is the client: sub is the client ID (RFC 9068 §2.2, Okta,
 //     Cognito), or that with "@clients" (Auth0);
 //   - preferred_username is "service-account-" and the client ID (Keycloak, which has
-//     user names in lower case, and the client ID as it was given).
+//     user names in lower case, and the client ID as it was given), or there is
+//     clientHost or clientAddress, which Keycloak writes for service accounts.
 //
 // Of a user, that he has logged in or what he is called: auth_time, amr, sid, name,
 // given_name, family_name, email or phone_number, or idtyp user (Entra ID). One that is
@@ -74,7 +75,7 @@ func (c *Claims) machineSign() sign {
 	if says(set, "gty", "client-credentials") || says(set, "idtyp", "app") {
 		return strong
 	}
-	if c.isClient() {
+	if c.isClient() || set.Has("clientHost") || set.Has("clientAddress") {
 		return weak
 	}
 	account, ok := strings.CutPrefix(textOf(set, "preferred_username"), "service-account-")

@@ -24,6 +24,8 @@ func TestSubjectKind(t *testing.T) {
 		{"Auth0 by gty alone", set{"gty": "client-credentials"}, claims.MachineSubject},
 		{"Entra ID", set{"idtyp": "app"}, claims.MachineSubject},
 		{"Keycloak", set{"preferred_username": "service-account-client-1", "email_verified": false, "acr": "1"}, claims.MachineSubject},
+		{"Keycloak, without the scope profile", set{"clientHost": "192.0.2.1"}, claims.MachineSubject},
+		{"a service account that keeps a session for refresh tokens", set{"sid": "s", "clientHost": "192.0.2.1", "clientAddress": "192.0.2.1"}, claims.UnknownSubject},
 		{"Keycloak has user names in lower case", set{"client_id": "Batch", "preferred_username": "service-account-batch"}, claims.MachineSubject},
 		{"Keycloak has some as they were given", set{"client_id": "Batch", "preferred_username": "service-account-Batch"}, claims.MachineSubject},
 

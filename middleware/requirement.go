@@ -190,7 +190,9 @@ func (machine) String() string { return "a machine" }
 //
 // Entra ID has idtyp as an optional claim of the API's registration: switch it on.
 // Keycloak's service accounts have a preferred_username where their client has the scope
-// profile; its lightweight tokens of users have sid all the same.
+// profile, and clientHost where it has service_account; its lightweight tokens of users
+// have sid all the same. So have service accounts whose client uses refresh tokens for
+// the client credentials grant: with neither of these scopes, they pass for users.
 func User() Requirement { return user{} }
 
 type user struct{}
