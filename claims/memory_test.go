@@ -439,17 +439,19 @@ func TestBytesAreWhatIsTaken(t *testing.T) {
 		header string
 		claims set
 	}{
-		"a usual token":       {goodHeader, set{}},
-		"many claims":         {goodHeader, func() set { s := set{}; manyInto(s, 400); return s }()},
-		"a few claims more":   {goodHeader, func() set { s := set{}; manyInto(s, 20); return s }()},
-		"many scopes":         {goodHeader, set{"scope": numbers(1000)}},
-		"a scope of spaces":   {goodHeader, set{"scope": strings.Repeat(" ", 10000)}},
-		"many audiences":      {goodHeader, set{"aud": append(strings.Fields(numbers(1000)), audience)}},
-		"a long header":       {`{"alg":"RS256","kid":"key-1","x":"` + strings.Repeat("x", 10000) + `"}`, set{}},
-		"escapes":             {goodHeader, set{"sub": strings.Repeat("<", 2000), "scope": strings.Repeat("\n", 2000)}},
-		"a list of logins":    {goodHeader, set{"amr": strings.Fields(numbers(1000))}},
-		"an array of scopes":  {goodHeader, set{"scope": strings.Fields(numbers(1000))}},
-		"claims with escapes": {goodHeader, func() set { s := set{}; manyInto(s, 30); s[strings.Repeat("<", 3000)] = 1; return s }()},
+		"a usual token":               {goodHeader, set{}},
+		"many claims":                 {goodHeader, func() set { s := set{}; manyInto(s, 400); return s }()},
+		"a few claims more":           {goodHeader, func() set { s := set{}; manyInto(s, 20); return s }()},
+		"many scopes":                 {goodHeader, set{"scope": numbers(1000)}},
+		"one scope again and again":   {goodHeader, set{"scope": strings.Repeat("a ", 10000)}},
+		"again and again in an array": {goodHeader, set{"scope": strings.Fields(strings.Repeat("a ", 5000))}},
+		"a scope of spaces":           {goodHeader, set{"scope": strings.Repeat(" ", 10000)}},
+		"many audiences":              {goodHeader, set{"aud": append(strings.Fields(numbers(1000)), audience)}},
+		"a long header":               {`{"alg":"RS256","kid":"key-1","x":"` + strings.Repeat("x", 10000) + `"}`, set{}},
+		"escapes":                     {goodHeader, set{"sub": strings.Repeat("<", 2000), "scope": strings.Repeat("\n", 2000)}},
+		"a list of logins":            {goodHeader, set{"amr": strings.Fields(numbers(1000))}},
+		"an array of scopes":          {goodHeader, set{"scope": strings.Fields(numbers(1000))}},
+		"claims with escapes":         {goodHeader, func() set { s := set{}; manyInto(s, 30); s[strings.Repeat("<", 3000)] = 1; return s }()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := newValidator(t, claims.WithMemory(64<<20))

@@ -143,6 +143,9 @@ func distinct(words []string) []string {
 			kept = append(kept, word)
 		}
 	}
+	if cap(kept) > 2*len(kept) { // who keeps the set must not keep the repetitions
+		kept = slices.Clone(kept)
+	}
 	return kept
 }
 
