@@ -70,7 +70,8 @@
 // 5 seconds where that is over and a guard lets the token in nevertheless, and for a
 // bounded number of tokens; a token is known by its SHA-256. That the issuer does not
 // accept a token (401, 403) is kept for 10 seconds, and that it asks to be left alone
-// (Retry-After) for a minute at the most; other failures are not kept: the next request
+// with a token (Retry-After) for a minute at the most; with another it is asked, since
+// issuers count by the user or the client. Other failures are not kept: the next request
 // asks again. The endpoint is looked for again after a day and where it does not answer,
 // at most once a minute; until there is one, once a second.
 //

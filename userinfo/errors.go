@@ -124,7 +124,17 @@ type refusal struct {
 	answer *middleware.Error
 }
 
-func (r *refusal) Unwrap() []error { return []error{r.error, r.answer} }
+func (r *refusal) Unwrap() error { return r.error }
+
+// As gives out a copy of the answer: errors are kept, and told to several requests.
+func (r *refusal) As(target any) bool {
+	answer, is := target.(**middleware.Error)
+	if is {
+		own := *r.answer
+		*answer = &own
+	}
+	return is
+}
 
 // lacksScope completes an [ErrScope].
 func lacksScope(err error) error {

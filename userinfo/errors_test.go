@@ -1,9 +1,11 @@
 package userinfo_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/bearerguard/bearerguard/claims"
+	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/bearerguard/bearerguard/userinfo"
 	"github.com/stretchr/testify/require"
 )
@@ -34,4 +36,19 @@ func TestWhatTheIssuerDoesWrongIsAnOutageAndOneKindOfIt(t *testing.T) {
 	_, err := says(429, "", "").ask(t)
 	require.ErrorIs(t, err, userinfo.ErrRateLimited)
 	require.ErrorIs(t, err, userinfo.ErrUnavailable)
+}
+
+// A refusal is kept for a while and told to several requests, each of which may give the
+// answer words of its own.
+func TestNobodyChangesTheAnswerOfOthers(t *testing.T) {
+	users := says(401, "", "").client(t, userinfo.Config{})
+	for range 3 {
+		_, err := users.Profile(behind(t.Context(), token, ada()))
+		require.ErrorIs(t, err, userinfo.ErrUnauthorized)
+		answer, is := errors.AsType[*middleware.Error](err)
+		require.True(t, is)
+		require.Equal(t, 401, answer.Status)
+		require.Equal(t, "the access token is not accepted by its issuer", answer.Description)
+		answer.Status, answer.Description = 418, "changed"
+	}
 }
