@@ -156,7 +156,7 @@ func TestAuthorizeReplacesTheTokenOfARequest(t *testing.T) {
 	r.Header.Add("Authorization", "Bearer older")
 	issuer.Authorize(r)
 	require.Len(t, r.Header.Values("Authorization"), 1)
-	require.NotContains(t, r.Header.Get("Authorization"), "old")
+	require.NotContains(t, r.Header.Get("Authorization"), " old")
 }
 
 func TestIssuersHaveNamesAndKeysOfTheirOwn(t *testing.T) {
