@@ -106,7 +106,7 @@ func observed(validator *claims.Validator, refusals *expvar.Map) *middleware.Gua
 func memory(mux *http.ServeMux, validator *claims.Validator) {
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) { // as Prometheus reads them
 		m := validator.Memory()
-		fmt.Fprintf(w, "tokens_known_total %d\ntokens_verified_total %d\n", m.Hits, m.Misses) // or refused
+		fmt.Fprintf(w, "tokens_known_total %d\ntokens_not_known_total %d\n", m.Hits, m.Misses)
 		fmt.Fprintf(w, "tokens_evicted_total %d\ntokens_remembered %d\n", m.Evictions, m.Entries)
 	})
 }
@@ -242,7 +242,7 @@ func TestTheMetricsOfTheREADMECountWhatIsRemembered(t *testing.T) {
 	memory(mux, validator)
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-	require.Equal(t, "tokens_known_total 2\ntokens_verified_total 1\ntokens_evicted_total 0\ntokens_remembered 1\n", w.Body.String())
+	require.Equal(t, "tokens_known_total 2\ntokens_not_known_total 1\ntokens_evicted_total 0\ntokens_remembered 1\n", w.Body.String())
 }
 
 // Every line of Go in README.md stands in this file.

@@ -1,10 +1,10 @@
-// Command m2m shows two services, one of which calls the other as itself: it gets
-// access tokens by the client credentials grant (RFC 6749 §4.4), and renews them.
+// Command m2m shows a service that calls another as itself: it gets access tokens by the
+// client credentials grant (RFC 6749 §4.4), and renews them.
 //
 //	go run ./examples/m2m
 //
-// It starts a fake authorization server and the service, prints what happens when all is
-// well and when it is not, and ends. The service is reports.go, its client caller.go.
+// It prints what happens when all is well and when it is not, and ends. The service that
+// is called is reports.go, the client of the other caller.go.
 package main
 
 import (
@@ -81,16 +81,17 @@ func acts(issuer *authtest.Issuer, to *url.URL) []act {
 	}
 }
 
-// show sends the report, and prints what the caller sees and why the service refuses.
+// show sends the report, and prints why the service refuses and what the caller sees.
 func (a act) show(ctx context.Context, s *stage.Stage) error {
 	saw, err := send(ctx, a.client, s.URL)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Out, "\n%s.\n    the caller sees  %s\n", a.title, saw)
+	fmt.Fprintln(s.Out, "\n"+a.title+".")
 	for _, refusal := range s.Refusals() {
 		fmt.Fprintf(s.Out, "    reports refuses  %s\n", refusal)
 	}
+	fmt.Fprintf(s.Out, "    the caller sees  %s\n", saw)
 	if !regexp.MustCompile(a.want).MatchString(saw) {
 		return fmt.Errorf("%s: the caller should see %s", a.title, a.want)
 	}
@@ -104,16 +105,15 @@ func send(ctx context.Context, client *http.Client, server string) (string, erro
 		return "", err
 	}
 	response, err := client.Do(request)
-	if refused := (*oauth2.RetrieveError)(nil); errors.As(err, &refused) {
+	if refused, is := errors.AsType[*oauth2.RetrieveError](err); is {
 		return fmt.Sprintf("no token: %q (%d)", refused.ErrorCode, refused.Response.StatusCode), nil
-	}
-	if err != nil {
+	} else if err != nil {
 		return "", err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
 	if challenge := response.Header.Get("WWW-Authenticate"); challenge != "" {
-		body = []byte(challenge)
+		return fmt.Sprint(response.StatusCode, " ", challenge), nil
 	}
+	body, err := io.ReadAll(response.Body)
 	return fmt.Sprint(response.StatusCode, " ", strings.TrimSpace(string(body))), err
 }

@@ -47,7 +47,7 @@ func play(ctx context.Context, s *stage.Stage) error {
 	table.Send(ctx, "a user's", first, 200, 1)
 	table.Send(ctx, "the same again", first, 200, 0)
 	table.Send(ctx, "without the scope openid", token(authtest.Scope("read:patients")), 403, 0)
-	table.Send(ctx, "a machine's", token(authtest.Subject("nightly"), authtest.ClientID("nightly")), 403, 0)
+	table.Send(ctx, "a machine's", token(authtest.Machine("nightly")), 403, 0)
 	s.Issuer.SetUserinfo(answer(http.StatusTooManyRequests, "30"))
 	table.Send(ctx, "another, and the issuer answers 429", limited, 503, 1)
 	table.Send(ctx, "the same again", limited, 503, 0)

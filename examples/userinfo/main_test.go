@@ -74,7 +74,7 @@ func TestWhatTheClientIsTold(t *testing.T) {
 		{"a profile", nil, nil, 1, 200, "", ""},
 		{"no openid", []authtest.TokenOption{authtest.Scope("profile", "email")}, nil, 0, 403, `error="insufficient_scope", `, ""},
 		{"what to ask for", []authtest.TokenOption{authtest.Scope("profile")}, nil, 0, 403, `scope="openid profile"`, ""},
-		{"a machine", []authtest.TokenOption{authtest.Claim("gty", "client-credentials")}, nil, 0, 403, `Bearer realm="api"`, ""},
+		{"a machine", []authtest.TokenOption{authtest.Machine("nightly")}, nil, 0, 403, `Bearer realm="api"`, ""},
 		{"revoked", nil, answer(401, ""), 1, 401, `error="invalid_token"`, ""},
 		{"not told", nil, answer(403, ""), 1, 403, `Bearer realm="api"`, ""},
 		{"too often", nil, answer(429, "30"), 1, 503, "", "30"},
