@@ -387,7 +387,7 @@ func (s *suite) rehearse(ctx context.Context) string {
 	case refused.Reason == middleware.ErrInsufficientScope:
 		hint = fmt.Sprintf("the route needs the scope %q: put all of it into Target.Scope", refused.Refusal.Scope)
 	case refused.Requirement != "":
-		hint = fmt.Sprintf("the route asks for %q besides: put what a token must say for that into Target.Token, such as authtest.ACR or authtest.Claim", refused.Requirement)
+		hint = fmt.Sprintf("the route asks for %q besides: put what a token must say for that into Target.Token, such as authtest.AuthTime for a user, authtest.ACR or authtest.Claim", refused.Requirement)
 	case refused.Refusal != nil:
 		hint = fmt.Sprintf("the guard says: %v. Target.Handler must make it with the validator that it is given, and Target.Audience and Target.Config must be those of the route", refused.Refusal.Err)
 	}

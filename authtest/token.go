@@ -134,7 +134,8 @@ func IssuedAt(at time.Time) TokenOption { return Claim("iat", at.Unix()) }
 func TokenID(id string) TokenOption { return Claim("jti", id) }
 
 // AuthTime sets when the user logged in, "auth_time" (RFC 9068 §2.2.1), for routes
-// that want that to be recent.
+// that want that to be recent, or a user (middleware.User): without it, a token of the
+// shape of RFC 9068 or Auth0 has no sign of one, as those of such issuers.
 func AuthTime(at time.Time) TokenOption { return Claim("auth_time", at.Unix()) }
 
 // ACR sets how the user logged in, "acr" (RFC 9068 §2.2.1), for routes that want

@@ -54,16 +54,18 @@ func WithoutMemory() Option {
 
 // MemoryStatus tells how the memory of a validator fares.
 type MemoryStatus struct {
-	// Hits and Misses count the tokens that were known, and those that were not.
-	// Refused tokens are misses.
+	// Hits and Misses count the tokens that were known, and those that were not. A
+	// token that is refused at first sight is a miss each time; one that is refused
+	// since it was remembered, such as when it has expired, is a hit.
 	Hits, Misses uint64
 
 	// Evictions counts the tokens that were pushed out by others before their time
-	// was over.
+	// was over. There are a few before the memory is full, as tokens have the choice
+	// of eight places each.
 	Evictions uint64
 
 	// Entries is how many tokens are remembered now, and Bytes about what they
-	// take.
+	// take. Those that have expired go bit by bit, as others come.
 	Entries, Bytes int64
 }
 
