@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -325,6 +326,19 @@ func TestEveryByteOfAKnownTokenCounts(t *testing.T) {
 	try(token + "\n")
 	require.Zero(t, v.Memory().Hits)
 	requireAccepted(t, v, token, true)
+}
+
+// Whoever must keep to FIPS 140 has the memory too. (In that mode, nothing random is to be
+// had in a bubble of synctest: it is for tests without.)
+func TestTheMemoryWorksInFIPSMode(t *testing.T) {
+	const tests = "TestAKnownTokenSaysTheSame|TestEveryByteOfAKnownTokenCounts|TestTokensOfARemovedKeyStopAtOnce"
+	again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^("+tests+")$", "-test.v")
+	again.Env = append(os.Environ(), "GODEBUG=fips140=only")
+	output, err := again.CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	for name := range strings.SplitSeq(tests, "|") {
+		require.Contains(t, string(output), "--- PASS: "+name+" ")
+	}
 }
 
 func TestATagThatIsTheSameLetsNothingIn(t *testing.T) {
