@@ -132,7 +132,7 @@ type remembered struct {
 	algorithm  string
 	keyID      string    // that the token names
 	thumbprint string    // of the key that has verified it
-	claims     ownClaims // see believed
+	claims     ownClaims // shared by those who only read: see recall
 	payload    payload   // of the claims
 }
 

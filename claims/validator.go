@@ -370,15 +370,15 @@ func init() {
 // believe is [Validator.Validate] without the copy: it reports whether the claims are
 // the memory's, and shared with other requests.
 func (v *Validator) believe(ctx context.Context, token string) (_ *Claims, shared bool, _ error) {
-	known, err := v.recall(ctx, token)
+	recalled, err := v.recall(ctx, token)
 	if err != nil {
 		return nil, false, err
-	} else if known.claims != nil {
-		return known.claims, known.shared, nil
+	} else if recalled.claims != nil {
+		return recalled.claims, recalled.shared, nil
 	}
 	i := v.inspect(token)
 	defer v.release(i)
-	i.keys = known.keys
+	i.keys = recalled.keys
 	const last = len(steps) - 1
 	for s := range last {
 		if err := steps[s].run(&i.inspection, ctx); err != nil {

@@ -136,7 +136,7 @@ func checkTrusted(v Validator, requirement Requirement) {
 				continue
 			}
 			hint := ""
-			if slices.ContainsFunc(trusted, func(one string) bool { return strings.TrimSuffix(one, "/") == strings.TrimSuffix(id, "/") }) {
+			if wiring.BySlash(id, func(name string) bool { return slices.Contains(trusted, name) }) != "" {
 				hint = "; they differ in the slash at the end, and issuers are compared as they are"
 			}
 			panic(fmt.Sprintf("middleware: Issuers(%q): the validator does not trust it, so nobody could meet that: it trusts %s%s", id, quoted(trusted, " and "), hint))
