@@ -109,11 +109,11 @@ func (c *Claims) userSign() sign {
 }
 
 // set returns the claims as they were read, none where they were not.
-func (c *Claims) set() strictjson.Object {
+func (c *Claims) set() *strictjson.Object {
 	if c.payload == nil {
-		return strictjson.Object{}
+		return &strictjson.Object{}
 	}
-	return c.payload.object
+	return &c.payload.object
 }
 
 // saysNothing reports whether a claim is null or empty, as a mapper leaves it that
@@ -124,10 +124,10 @@ func saysNothing(value strictjson.Value) bool {
 }
 
 // says reports whether a claim is this text.
-func says(set strictjson.Object, name, is string) bool { return textOf(set, name) == is }
+func says(set *strictjson.Object, name, is string) bool { return textOf(set, name) == is }
 
 // textOf returns a claim that is a text, and "" where it is none.
-func textOf(set strictjson.Object, name string) string {
+func textOf(set *strictjson.Object, name string) string {
 	value, _ := set.Lookup(name)
 	text, _ := value.Text()
 	return text

@@ -136,7 +136,7 @@ func parseKey(entry strictjson.Value) (key *Key, id string, err error) {
 	if len(id) > MaxIDLength {
 		return nil, id[:MaxIDLength], fmt.Errorf("its kid has %d bytes, and %d are the most", len(id), MaxIDLength)
 	}
-	if err := checkUse(members); err != nil {
+	if err := checkUse(&members); err != nil {
 		return nil, id, err
 	}
 	// The private members of RFC 7518 §6.2.2, §6.3.2 and §6.4, and RFC 8037 §2.
@@ -145,7 +145,7 @@ func parseKey(entry strictjson.Value) (key *Key, id string, err error) {
 			return nil, id, fmt.Errorf("it has the private member %q, %w", secret, errSecret)
 		}
 	}
-	public, err := vetted(members)
+	public, err := vetted(&members)
 	if err != nil {
 		return nil, id, err
 	}
@@ -177,7 +177,7 @@ func parseKey(entry strictjson.Value) (key *Key, id string, err error) {
 
 // checkUse returns an error where the key is not meant for verifying
 // (RFC 7517 §4.2, §4.3).
-func checkUse(members strictjson.Object) error {
+func checkUse(members *strictjson.Object) error {
 	use, err := members.OptionalText("use")
 	if err != nil {
 		return err
@@ -199,7 +199,7 @@ func checkUse(members strictjson.Object) error {
 
 // vetted returns a JWK with only those members that make up the public key,
 // each checked for its form.
-func vetted(members strictjson.Object) ([]byte, error) {
+func vetted(members *strictjson.Object) ([]byte, error) {
 	kty, err := requiredText(members, "kty")
 	if err != nil {
 		return nil, err
@@ -251,7 +251,7 @@ func vetted(members strictjson.Object) ([]byte, error) {
 
 // unsignedInteger returns a member that is a Base64urlUInt: canonical base64url
 // of the fewest bytes that hold the number (RFC 7518 §2).
-func unsignedInteger(members strictjson.Object, name string) (string, error) {
+func unsignedInteger(members *strictjson.Object, name string) (string, error) {
 	text, decoded, err := base64url(members, name)
 	if err != nil {
 		return "", err
@@ -263,7 +263,7 @@ func unsignedInteger(members strictjson.Object, name string) (string, error) {
 }
 
 // octets returns a member that is canonical base64url of so many bytes.
-func octets(members strictjson.Object, name string, size int) (string, error) {
+func octets(members *strictjson.Object, name string, size int) (string, error) {
 	text, decoded, err := base64url(members, name)
 	if err != nil {
 		return "", err
@@ -277,7 +277,7 @@ func octets(members strictjson.Object, name string, size int) (string, error) {
 // base64url returns a member and the bytes that it encodes. There is one
 // encoding of any bytes that is accepted: no padding, no white space, no stray
 // bits in the last character (RFC 7515 §2).
-func base64url(members strictjson.Object, name string) (text string, decoded []byte, err error) {
+func base64url(members *strictjson.Object, name string) (text string, decoded []byte, err error) {
 	text, err = requiredText(members, name)
 	if err != nil {
 		return "", nil, err
@@ -289,7 +289,7 @@ func base64url(members strictjson.Object, name string) (text string, decoded []b
 	return text, decoded, nil
 }
 
-func requiredText(members strictjson.Object, name string) (string, error) {
+func requiredText(members *strictjson.Object, name string) (string, error) {
 	if !members.Has(name) {
 		return "", fmt.Errorf("its %s is missing", name)
 	}

@@ -110,7 +110,7 @@ func As[T any](p *Profile) (T, error) {
 
 // newProfile reads what an issuer has said. The error is about the subject, or about
 // what could be read in two ways.
-func newProfile(object strictjson.Object) (*Profile, error) {
+func newProfile(object *strictjson.Object) (*Profile, error) {
 	p := &Profile{said: &said{object.JSON()}}
 	subject, has := object.Lookup("sub")
 	if !has {
@@ -145,7 +145,7 @@ func newProfile(object strictjson.Object) (*Profile, error) {
 		if err != nil {
 			return nil, fmt.Errorf("its address: %w", err)
 		}
-		readTexts(address, map[string]*string{
+		readTexts(&address, map[string]*string{
 			"formatted":      &p.Address.Formatted,
 			"street_address": &p.Address.StreetAddress,
 			"locality":       &p.Address.Locality,
@@ -157,7 +157,7 @@ func newProfile(object strictjson.Object) (*Profile, error) {
 	return p, nil
 }
 
-func readTexts(object strictjson.Object, fields map[string]*string) {
+func readTexts(object *strictjson.Object, fields map[string]*string) {
 	for name, field := range fields {
 		value, _ := object.Lookup(name)
 		*field, _ = value.Text()
@@ -165,14 +165,14 @@ func readTexts(object strictjson.Object, fields map[string]*string) {
 }
 
 // isTrue reports whether a claim is true, or the text for it.
-func isTrue(object strictjson.Object, name string) bool {
+func isTrue(object *strictjson.Object, name string) bool {
 	value, _ := object.Lookup(name)
 	text, _ := value.Text()
 	return value.JSON() == "true" || text == "true"
 }
 
 // date returns when a claim says, the zero time where it says nothing.
-func date(object strictjson.Object, name string) time.Time {
+func date(object *strictjson.Object, name string) time.Time {
 	value, _ := object.Lookup(name)
 	if at, ok := seconds(value); ok {
 		return at

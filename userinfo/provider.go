@@ -225,7 +225,7 @@ func (p *provider) read(ctx context.Context, text string, signed bool, clientID 
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrMalformed, misread(err))
 	}
-	profile, err := newProfile(object)
+	profile, err := newProfile(&object)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrMalformed, misread(err))
 	}

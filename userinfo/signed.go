@@ -47,7 +47,7 @@ func (v *verifier) verify(ctx context.Context, text, clientID string) (string, e
 	if err != nil {
 		return "", fmt.Errorf("%w: its payload: %s", ErrMalformed, misread(err))
 	}
-	return form.Payload, v.checkClaims(object, clientID)
+	return form.Payload, v.checkClaims(&object, clientID)
 }
 
 func (v *verifier) checkSignature(ctx context.Context, form jws.Compact) error {
@@ -82,7 +82,7 @@ func (v *verifier) checkSignature(ctx context.Context, form jws.Compact) error {
 	return fmt.Errorf("%w: no key of the issuer has made the signature", ErrUnverified)
 }
 
-func (v *verifier) checkClaims(object strictjson.Object, clientID string) error {
+func (v *verifier) checkClaims(object *strictjson.Object, clientID string) error {
 	issuer, _ := object.Lookup("iss")
 	if text, _ := issuer.Text(); text != v.issuer {
 		return fmt.Errorf("%w: its iss is not the issuer", ErrUnverified)
@@ -120,7 +120,7 @@ func (v *verifier) checkClaims(object strictjson.Object, clientID string) error 
 // checkKind refuses other kinds of JWT that an issuer signs with the same key and for the
 // same client: the rules for kinds must exclude each other (RFC 8725 §3.12), and an old
 // ID Token has all that an answer must have. A mark counts by being there.
-func checkKind(object strictjson.Object) error {
+func checkKind(object *strictjson.Object) error {
 	marks := [...]string{
 		"nonce", "at_hash", "c_hash", "s_hash", // ID Tokens (OpenID Connect Core §2, §3.3.2.11; FAPI)
 		"events",    // logout tokens (OpenID Connect Back-Channel Logout 1.0 §2.4) and RFC 8417 §2.2

@@ -18,7 +18,7 @@ import (
 // to encoding/json: what remains has only exact names, so that its folding of
 // case finds nothing to fold. A type with an UnmarshalJSON of its own gets its
 // value as it was written.
-func (o Object) Decode(into any) error {
+func (o *Object) Decode(into any) error {
 	pointer := reflect.TypeOf(into)
 	if pointer == nil || pointer.Kind() != reflect.Pointer {
 		return &json.InvalidUnmarshalError{Type: pointer}
@@ -77,7 +77,7 @@ func appendValue(text []byte, v Value, t reflect.Type) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return appendObject(text, object, t)
+		return appendObject(text, &object, t)
 	case kind == KindArray:
 		return appendArray(text, v, t)
 	default:
@@ -106,7 +106,7 @@ func appendArray(text []byte, v Value, t reflect.Type) ([]byte, error) {
 }
 
 // appendObject appends o as a value of type t may see it.
-func appendObject(text []byte, o Object, t reflect.Type) ([]byte, error) {
+func appendObject(text []byte, o *Object, t reflect.Type) ([]byte, error) {
 	t, raw := target(t)
 	if raw {
 		return append(text, o.text...), nil
@@ -133,14 +133,25 @@ func appendObject(text []byte, o Object, t reflect.Type) ([]byte, error) {
 			text = append(text, ',')
 		}
 		first = false
-		text = append(text, m.quoted...)
-		text = append(text, ':')
+		text = append(appendQuoted(text, m.Name), ':')
 		var err error
 		if text, err = appendValue(text, m.Value, of); err != nil {
 			return nil, err
 		}
 	}
 	return append(text, '}'), nil
+}
+
+// appendQuoted appends a name as JSON.
+func appendQuoted(text []byte, name string) []byte {
+	for i := range len(name) {
+		if !ordinary[name[i]] {
+			quoted, _ := json.Marshal(name) // never fails
+			return append(text, quoted...)
+		}
+	}
+	text = append(append(text, '"'), name...)
+	return append(text, '"')
 }
 
 // fieldTypes returns the names by which encoding/json knows the fields of a

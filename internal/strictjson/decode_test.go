@@ -157,6 +157,16 @@ func TestErrorsOfDecodeAreShortAndPrintable(t *testing.T) {
 	}
 }
 
+func TestDecodeKeepsNamesThatNeedEscapes(t *testing.T) {
+	const document = `{"a\"b":1,"\u0000\n\t\\":2,"<&>":3,"\u2028\u2029":4,"\ud83d\ude00":5,"é":6,"":7,"\/":{"\u0022":8}}`
+	var want, got map[string]any
+	require.NoError(t, json.Unmarshal([]byte(document), &want))
+	o, err := strictjson.ParseObject(document)
+	require.NoError(t, err)
+	require.NoError(t, o.Decode(&got))
+	require.Equal(t, want, got)
+}
+
 func TestDecodeRefusesANameTwiceWhereverItLooks(t *testing.T) {
 	for _, document := range []string{
 		`{"address":{"city":"a","city":"b"}}`,

@@ -60,14 +60,14 @@ type Value struct {
 type Object struct {
 	text    string // the object as it was written
 	members []Member
+	traits  uint64         // those of the members' names, see trait
 	index   map[string]int // where there are many members, name → position
 }
 
 // A Member is one name of an object and its value.
 type Member struct {
-	Name   string // unescaped
-	Value  Value
-	quoted string // the name as it was written
+	Name  string // unescaped
+	Value Value
 }
 
 // ParseObject reads a document that is one object. The values are kept as parts
@@ -96,13 +96,26 @@ func ParseObjectIn(room []Member, document string) (Object, error) {
 
 // Clone returns the object with memory of its own for the members, and no more than it
 // needs. The text is shared.
-func (o Object) Clone() Object {
-	o.members = append(make([]Member, 0, len(o.members)), o.members...)
-	return o
+func (o *Object) Clone() Object {
+	clone := *o
+	clone.members = append(make([]Member, 0, len(o.members)), o.members...)
+	return clone
+}
+
+// trait returns one of 64 bits, by which most names differ: a look at one number tells
+// that an object has no member of a name, which is what most questions are about.
+func trait(name string) uint64 {
+	if name == "" {
+		return 1
+	}
+	return 1 << ((uint(len(name)) + 13*uint(name[0]) + uint(name[len(name)-1])) % 64)
 }
 
 // Lookup returns the value of the member with that name.
-func (o Object) Lookup(name string) (Value, bool) {
+func (o *Object) Lookup(name string) (Value, bool) {
+	if o.traits&trait(name) == 0 {
+		return Value{}, false
+	}
 	if o.index != nil {
 		i, ok := o.index[name]
 		if !ok {
@@ -119,16 +132,16 @@ func (o Object) Lookup(name string) (Value, bool) {
 }
 
 // Has reports whether the object has a member with that name.
-func (o Object) Has(name string) bool {
+func (o *Object) Has(name string) bool {
 	_, ok := o.Lookup(name)
 	return ok
 }
 
 // JSON returns the object as it was written.
-func (o Object) JSON() string { return o.text }
+func (o *Object) JSON() string { return o.text }
 
 // Size returns about how many bytes the object takes besides its text.
-func (o Object) Size() int64 {
+func (o *Object) Size() int64 {
 	size := int64(cap(o.members)) * int64(unsafe.Sizeof(Member{}))
 	if o.index != nil { // a map has room to grow
 		size += max(4<<10, 64*int64(len(o.index)))
@@ -138,7 +151,7 @@ func (o Object) Size() int64 {
 
 // OptionalText returns the characters of the member with that name, "" where there
 // is none. The error is about a member that is no string.
-func (o Object) OptionalText(name string) (string, error) {
+func (o *Object) OptionalText(name string) (string, error) {
 	value, has := o.Lookup(name)
 	if !has {
 		return "", nil
@@ -152,7 +165,7 @@ func (o Object) OptionalText(name string) (string, error) {
 
 // Members returns the members in the order in which they were written. The
 // caller must not change them.
-func (o Object) Members() []Member { return o.members }
+func (o *Object) Members() []Member { return o.members }
 
 // Kind returns what kind of value this is, "" for the zero Value.
 func (v Value) Kind() Kind {
@@ -251,7 +264,9 @@ func (r *reader) space() {
 
 // next skips white space, then c where it stands, and reports whether it did.
 func (r *reader) next(c byte) bool {
-	r.space()
+	if r.at >= len(r.text) || r.text[r.at] != c {
+		r.space()
+	}
 	if r.at < len(r.text) && r.text[r.at] == c {
 		r.at++
 		return true
@@ -278,10 +293,12 @@ func (o *Object) add(m Member) error {
 	// Up to here comparing costs less than hashing; beyond it, a document made
 	// of thousands of names must not cost their square.
 	const few = 24
-	if o.Has(m.Name) {
+	its := trait(m.Name)
+	if o.traits&its != 0 && o.Has(m.Name) {
 		return &RepeatedError{m.Name}
 	}
 	o.members = append(o.members, m)
+	o.traits |= its
 	switch {
 	case o.index != nil:
 		o.index[m.Name] = len(o.members) - 1
@@ -308,12 +325,10 @@ func (r *reader) members(depth int, into *Object) error {
 	}
 	for {
 		r.space()
-		start := r.at
 		name, err := r.string()
 		if err != nil {
 			return err
 		}
-		quoted := r.text[start:r.at]
 		if !r.next(':') {
 			return r.fail("a colon is missing")
 		}
@@ -322,7 +337,7 @@ func (r *reader) members(depth int, into *Object) error {
 			return err
 		}
 		if into != nil {
-			if err := into.add(Member{Name: name, Value: value, quoted: quoted}); err != nil {
+			if err := into.add(Member{Name: name, Value: value}); err != nil {
 				return err
 			}
 		}
@@ -462,7 +477,7 @@ func (r *reader) scanString() (escaped bool, err error) {
 	r.at++
 	for {
 		at := r.at // in a register: most of a document is in its strings
-		for at < len(r.text) && r.text[at] != '"' && r.text[at] != '\\' && r.text[at] >= 0x20 {
+		for at < len(r.text) && ordinary[r.text[at]] {
 			at++
 		}
 		r.at = at
@@ -482,6 +497,14 @@ func (r *reader) scanString() (escaped bool, err error) {
 		}
 	}
 }
+
+// ordinary has the bytes that stand for themselves in a string.
+var ordinary = func() (is [256]bool) {
+	for c := range is {
+		is[c] = c >= 0x20 && c != '"' && c != '\\'
+	}
+	return is
+}()
 
 // scanEscape checks one escape, or the two that make a surrogate pair, and
 // skips it. A lone surrogate stands for no character: readers that replace it

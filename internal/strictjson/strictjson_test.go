@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -116,6 +117,41 @@ func TestLookupAmongManyMembers(t *testing.T) {
 		require.Equal(t, fmt.Sprint(i), v.JSON())
 	}
 	require.False(t, o.Has("n1000"))
+}
+
+// Names are told apart by a few of their bits first. Here are more names than bits, so
+// that many share them.
+func TestNamesThatLookAlikeAreToldApart(t *testing.T) {
+	var names []string
+	for _, a := range "abcdefgh" {
+		for _, b := range "abcdefgh" {
+			names = append(names, string(a)+string(b), string(a)+"x"+string(b))
+		}
+	}
+	names = append(names, "", "a", "aaaa", "\u00e9", "\u2028")
+	for step := 1; step <= 20; step++ { // of so many members
+		members, want := []string{}, map[string]string{}
+		for n := 0; n < len(names); n += 1 + len(names)/step {
+			want[names[n]] = strconv.Itoa(n)
+			members = append(members, strconv.Quote(names[n])+":"+want[names[n]])
+		}
+		o, err := strictjson.ParseObject("{" + strings.Join(members, ",") + "}")
+		require.NoError(t, err)
+		clone := o.Clone()
+		for _, o := range []strictjson.Object{o, clone} {
+			for _, name := range names {
+				value, has := o.Lookup(name)
+				require.Equal(t, want[name], value.JSON(), name)
+				require.Equal(t, want[name] != "", has, name)
+			}
+		}
+		for name := range want {
+			_, err := strictjson.ParseObject("{" + strings.Join(append(members, strconv.Quote(name)+":1"), ",") + "}")
+			var repeated *strictjson.RepeatedError
+			require.ErrorAs(t, err, &repeated)
+			require.Equal(t, name, repeated.Name)
+		}
+	}
 }
 
 func TestValuesConvertOnlyToTheirKind(t *testing.T) {
