@@ -411,8 +411,10 @@ func (v *Validator) inspect(token string) *roomyInspection {
 	return i
 }
 
-// release gives an inspection back, with nothing of the token in it.
+// release gives an inspection back, with nothing in it that makes a token.
 func (v *Validator) release(i *roomyInspection) {
-	*i = roomyInspection{}
+	i.inspection = inspection{}
+	i.own.form.Clear()
+	clear(i.own.payload[:])
 	v.inspections.Put(i)
 }
