@@ -2,6 +2,7 @@ package claims
 
 import (
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +15,7 @@ func WithSmallMemory(bytes int) Option {
 }
 
 // Slots returns how many tokens fit into the table.
-func (v *Validator) Slots() int { return len(v.memory.buckets) * len(bucket{}) }
+func (v *Validator) Slots() int { return len(v.memory.buckets) * len(bucket{}.slots) }
 
 // Remembered returns the claims of the remembered tokens, for a test to change.
 func (v *Validator) Remembered() []*Claims {
@@ -35,16 +36,16 @@ func (v *Validator) Collide(token string) {
 	for _, s := range m.slots() {
 		if r := s.Swap(nil); r != nil {
 			r.tag = tag
-			m.bucket(tag)[0].Store(r)
+			m.put(r, time.Now())
 		}
 	}
 }
 
-func (m *memory) slots() []*slot {
-	var all []*slot
+func (m *memory) slots() []*atomic.Pointer[remembered] {
+	var all []*atomic.Pointer[remembered]
 	for n := range m.buckets {
-		for s := range m.buckets[n] {
-			all = append(all, &m.buckets[n][s])
+		for s := range m.buckets[n].slots {
+			all = append(all, &m.buckets[n].slots[s])
 		}
 	}
 	return all
@@ -69,7 +70,7 @@ func (v *Validator) Clean(now time.Time) {
 }
 
 // Recall reports whether a token is found.
-func (v *Validator) Recall(token string) bool { return v.memory.find(token) != nil }
+func (v *Validator) Recall(token string) bool { r, _ := v.memory.find(token); return r != nil }
 
 // Tag finds a token, or not.
 func (v *Validator) Tag(token string) uint64 { return v.memory.tag(token) }

@@ -95,10 +95,23 @@ type memory struct {
 	counts    [16]hitCount
 }
 
-// A bucket has the tokens whose tags are alike in their last bits.
-type bucket [8]slot
+// A bucket has the tokens whose tags are alike in their last bits. The marks tell enough
+// of them that none need be looked at which is not wanted: each is far from the
+// processor. Where two tokens come to a slot at once, its mark may be that of the one and
+// its token the other: then this is not found, and goes as others come.
+type bucket struct {
+	marks [8]atomic.Uint64
+	slots [8]atomic.Pointer[remembered]
+}
 
-type slot = atomic.Pointer[remembered]
+// A mark is the first half of a token's tag, and when the token was last used, in
+// seconds. Zero is that of a free slot.
+func mark(tag uint64, used time.Time) uint64 { return tag>>32<<32 | uint64(uint32(used.Unix())) }
+
+func isMarkOf(tag, mark uint64) bool { return tag>>32 == mark>>32 }
+
+// wasUsed returns the seconds of a mark.
+func wasUsed(mark uint64) uint32 { return uint32(mark) }
 
 // A hitCount is one of several, on a cache line of its own, so that cores which
 // count at the same time do not wait for each other.
@@ -118,13 +131,9 @@ type hitCount struct {
 // It is not changed once it is in the table, and holds on to nothing that has the
 // token's signature, or that another may change.
 type remembered struct {
-	// What is looked at of a bucket's other tokens comes first: it is in one line of the
-	// processor's cache.
-	tag      uint64
-	until    time.Time    // its time is over, leeway included
-	lastUsed atomic.Int64 // in seconds
-
-	signed string // what was
+	tag    uint64
+	until  time.Time // its time is over, leeway included
+	signed string    // what was
 	seal   [sealSize]byte
 	size   int64
 
@@ -143,7 +152,7 @@ func newMemory(maxBytes int) *memory {
 	// Half of what a token takes: so there are slots to spare, and it is the bytes
 	// that run out.
 	const perSlot = 1 << 10
-	n := max(1, maxBytes/perSlot/len(bucket{}))
+	n := max(1, maxBytes/perSlot/len(bucket{}.slots))
 	return &memory{
 		seed:     maphash.MakeSeed(),
 		gmac:     newGMAC(),
@@ -176,16 +185,19 @@ func (m *memory) tag(token string) uint64 {
 // view returns a text as bytes without copying it. They must not be changed.
 func view(text string) []byte { return unsafe.Slice(unsafe.StringData(text), len(text)) }
 
-// find returns what is remembered of a token, nil where it is not known.
-func (m *memory) find(token string) *remembered {
+// find returns what is remembered of a token, and its mark; nil where it is not known.
+func (m *memory) find(token string) (*remembered, *atomic.Uint64) {
 	tag := m.tag(token)
 	b := m.bucket(tag)
-	for n := range b {
-		if r := b[n].Load(); r != nil && r.tag == tag && m.matches(r, token) {
-			return r
+	for n := range b.marks {
+		if !isMarkOf(tag, b.marks[n].Load()) {
+			continue
+		}
+		if r := b.slots[n].Load(); r != nil && m.matches(r, token) {
+			return r, &b.marks[n]
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // matches reports whether it is this token that is remembered.
@@ -233,7 +245,6 @@ func (m *memory) entry(i *inspection) *remembered {
 	r.payload = *i.claims.payload
 	r.claims.payload = &r.payload
 	r.claims.fromMemory = true
-	r.lastUsed.Store(i.now.Unix())
 	if r.size = r.weigh(); r.size > m.maxBytes/8 {
 		return nil
 	}
@@ -264,30 +275,29 @@ func (m *memory) keep(r *remembered, now time.Time) {
 // token that was used least recently. Where the bytes have run out, a free one is the
 // last choice, so that a token of this bucket goes and no other need be looked at.
 func (m *memory) put(r *remembered, now time.Time) {
-	const first, last = math.MinInt64, math.MaxInt64
+	const first, last = -1, math.MaxInt64
 	full := m.bytes.Load()+r.size > m.maxBytes
 	b := m.bucket(r.tag)
-	var least *slot
-	since := int64(last)
-	for n := range b {
-		var used int64
-		switch there := b[n].Load(); {
-		case there == nil && full:
+	least, since := 0, int64(last)
+	for n := range b.marks {
+		used := int64(first)
+		switch there := b.marks[n].Load(); {
+		case isMarkOf(r.tag, there):
+		case there == 0 && full:
 			used = last - 1
-		case there == nil || there.isOver(now):
-			used = first + 1
-		case there.tag == r.tag:
-			used = first
+		case there == 0:
+			used++
 		default:
-			used = there.lastUsed.Load()
+			used = int64(wasUsed(there))
 		}
 		if used < since {
-			least, since = &b[n], used
+			least, since = n, used
 		}
 	}
 	m.entries.Add(1)
 	m.bytes.Add(r.size)
-	there := least.Swap(r)
+	there := b.slots[least].Swap(r)
+	b.marks[least].Store(mark(r.tag, now))
 	m.gone(there, there != nil && there.tag != r.tag && !there.isOver(now))
 }
 
@@ -306,25 +316,28 @@ func (m *memory) gone(r *remembered, evicted bool) {
 // that was used least recently where there must be room.
 func (m *memory) clean(now time.Time, makeRoom bool) {
 	b := m.bucket(uint64(m.sweep.Add(1)))
-	var least *slot
 	var victim *remembered
-	for n := range b {
-		switch r := b[n].Load(); {
+	least, since := 0, uint32(0)
+	for n := range b.slots {
+		used := wasUsed(b.marks[n].Load())
+		switch r := b.slots[n].Load(); {
 		case r == nil:
 		case r.isOver(now):
-			m.drop(&b[n], r, false)
-		case victim == nil || r.lastUsed.Load() < victim.lastUsed.Load():
-			least, victim = &b[n], r
+			m.drop(b, n, r, false)
+		case victim == nil || used < since:
+			victim, least, since = r, n, used
 		}
 	}
 	if makeRoom && victim != nil {
-		m.drop(least, victim, true)
+		m.drop(b, least, victim, true)
 	}
 }
 
 // drop takes a token out of a slot, unless another is there by now.
-func (m *memory) drop(s *slot, r *remembered, evicted bool) {
-	if s.CompareAndSwap(r, nil) {
+func (m *memory) drop(b *bucket, n int, r *remembered, evicted bool) {
+	mark := b.marks[n].Load()
+	if b.slots[n].CompareAndSwap(r, nil) {
+		b.marks[n].CompareAndSwap(mark, 0)
 		m.gone(r, evicted)
 	}
 }
@@ -370,7 +383,7 @@ func (v *Validator) recall(ctx context.Context, token string) (recollection, err
 	if m == nil || len(token) > v.maxSize {
 		return recollection{}, nil
 	}
-	r := m.find(token)
+	r, itsMark := m.find(token)
 	if r == nil {
 		m.count(false)
 		return recollection{}, nil
@@ -389,8 +402,8 @@ func (v *Validator) recall(ctx context.Context, token string) (recollection, err
 	}
 	// Once in a second, since it is shared by all cores. Where all tokens are known,
 	// this is what cleans up.
-	if now := i.now.Unix(); r.lastUsed.Load() != now {
-		r.lastUsed.Store(now)
+	if now, was := mark(r.tag, i.now), itsMark.Load(); was != now && isMarkOf(r.tag, was) {
+		itsMark.CompareAndSwap(was, now)
 		m.clean(i.now, false)
 	}
 	// The issuer may have given its key another ID. A check that changes claims is
