@@ -18,8 +18,10 @@ type clock struct{ start time.Time }
 
 func newClock() clock { return clock{time.Now()} }
 
-func (c clock) now() instant {
-	now := time.Now()
+func (c clock) now() instant { return c.at(time.Now()) }
+
+// at returns the instant at which time.Now returned that.
+func (c clock) at(now time.Time) instant {
 	return instant{monotonic: now.Sub(c.start), wall: time.Duration(now.UnixNano())}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/internal/discovery"
 	"github.com/bearerguard/bearerguard/internal/fetch"
+	"github.com/bearerguard/bearerguard/internal/known"
 	"github.com/bearerguard/bearerguard/internal/wiring"
 )
 
@@ -287,6 +288,19 @@ func (r *Remote) Keys(ctx context.Context, alg, kid string) ([]*Key, error) {
 		}
 	}
 	return keys, err
+}
+
+func init() { known.KeysNow = (*Remote).keysNow }
+
+// keysNow is Keys where that has nothing to do but to look, in a set that is fresh; it
+// returns no keys in all other cases. And it tells when it looked.
+func (r *Remote) keysNow(alg, kid string) ([]*Key, time.Time) {
+	now := time.Now()
+	s := r.fetches.latest.Load()
+	if s == nil || s.ages.phase(age(s.fetched, r.fetches.clock.at(now))) != fresh {
+		return nil, time.Time{}
+	}
+	return s.index.find(alg, kid), now
 }
 
 // made returns an error for a zero Remote.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/internal/discovery"
 	"github.com/bearerguard/bearerguard/internal/fakeissuer"
+	"github.com/bearerguard/bearerguard/internal/known"
 	"github.com/bearerguard/bearerguard/jwks"
 	"github.com/stretchr/testify/require"
 )
@@ -157,6 +158,43 @@ func TestTheZeroRemoteHasNoKeys(t *testing.T) {
 	require.ErrorContains(t, err, "make one with NewRemote")
 	require.ErrorIs(t, remote.Warm(t.Context()), jwks.ErrUnavailable)
 	require.Equal(t, jwks.NotReady, remote.Status().State)
+}
+
+// The other door to a Remote, for package claims, opens where there is nothing to do, and
+// to the same keys.
+func TestKeysNowHasThoseOfAFreshSet(t *testing.T) {
+	keysNow := known.KeysNow.(func(*jwks.Remote, string, string) ([]*jwks.Key, time.Time))
+	keys, now := keysNow(&jwks.Remote{}, "RS256", "any")
+	require.Empty(t, keys)
+	require.Zero(t, now)
+	bubble(t, func(t *testing.T, issuer *fakeissuer.Issuer, remote *jwks.Remote) {
+		kid := current(t, issuer)
+		keys, now := keysNow(remote, "RS256", kid)
+		require.Empty(t, keys, "there is no set")
+		require.Zero(t, now)
+		require.Zero(t, fetches(remote))
+
+		require.NoError(t, remote.Warm(t.Context()))
+		for _, name := range []string{kid, ""} {
+			want, err := remote.Keys(t.Context(), "RS256", name)
+			require.NoError(t, err)
+			keys, now := keysNow(remote, "RS256", name)
+			require.Equal(t, want, keys)
+			require.Equal(t, time.Now(), now)
+		}
+		for _, other := range [][2]string{{"RS256", "nobody's"}, {"ES256", kid}, {"none", ""}} {
+			keys, _ := keysNow(remote, other[0], other[1])
+			require.Empty(t, keys)
+		}
+		time.Sleep(5*time.Minute - 1)
+		keys, _ = keysNow(remote, "RS256", kid)
+		require.NotEmpty(t, keys)
+		time.Sleep(time.Nanosecond)
+		keys, now = keysNow(remote, "RS256", kid)
+		require.Empty(t, keys, "it is stale: there is something to do")
+		require.Zero(t, now)
+		require.Equal(t, 1, fetches(remote))
+	})
 }
 
 func TestNothingIsFetchedBeforeTheFirstUse(t *testing.T) {

@@ -99,21 +99,29 @@ func newIndex(keys []*Key) index {
 	return x
 }
 
-// lookup returns the keys with that algorithm and ID. For a token that names no
-// key, it is the one key with that algorithm: where there are several, trying
+// find returns the keys with that algorithm and ID, if there are any. For a token that
+// names no key, it is the one key with that algorithm: where there are several, trying
 // them all would let a stranger's token cost as many verifications.
-func (x index) lookup(alg, kid string) ([]*Key, error) {
+func (x index) find(alg, kid string) []*Key {
 	if kid != "" {
-		if keys := x.byID[indexKey{alg, kid}]; len(keys) > 0 {
-			return keys, nil
-		}
+		return x.byID[indexKey{alg, kid}]
+	}
+	if keys := x.byAlg[alg]; len(keys) == 1 {
+		return keys
+	}
+	return nil
+}
+
+// lookup is find with an error where there are none.
+func (x index) lookup(alg, kid string) ([]*Key, error) {
+	switch keys := x.find(alg, kid); {
+	case len(keys) > 0:
+		return keys, nil
+	case kid != "":
 		return nil, fmt.Errorf("%w: no key %s for %s in the issuer's key set",
 			ErrUnknownKey, strictjson.Excerpt(kid), strictjson.Excerpt(alg))
+	default:
+		return nil, fmt.Errorf("%w: the token names no key, and the issuer's key set has %d for %s",
+			ErrUnknownKey, len(x.byAlg[alg]), strictjson.Excerpt(alg))
 	}
-	keys := x.byAlg[alg]
-	if len(keys) == 1 {
-		return keys, nil
-	}
-	return nil, fmt.Errorf("%w: the token names no key, and the issuer's key set has %d for %s",
-		ErrUnknownKey, len(keys), strictjson.Excerpt(alg))
 }

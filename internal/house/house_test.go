@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"internal/fetch":       {"internal/strictjson"},
 	"internal/discovery":   {"internal/fetch", "internal/strictjson"},
 	"internal/jws":         {"internal/strictjson"},
-	"jwks":                 {"internal/discovery", "internal/fetch", "internal/strictjson", "internal/wiring"},
+	"jwks":                 {"internal/discovery", "internal/fetch", "internal/known", "internal/strictjson", "internal/wiring"},
 	"claims":               {"scope", "jwks", "internal/contextkey", "internal/jws", "internal/known", "internal/plain", "internal/strictjson", "internal/wiring"},
 	"middleware":           {"scope", "claims", "internal/contextkey", "internal/known", "internal/wiring"},
 	"userinfo":             {"scope", "jwks", "claims", "middleware", "internal/contextkey", "internal/discovery", "internal/fetch", "internal/jws", "internal/strictjson", "internal/wiring"},
