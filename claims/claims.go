@@ -74,15 +74,9 @@ type Claims struct {
 	// the key has none.
 	KeyID string
 
-	fromMemory bool
-
 	// The pointer keeps what fmt and slog print of Claims short.
 	payload *payload
 }
-
-// FromMemory reports whether the token's signature was verified for an earlier
-// request and remembered since, for logs and counters. See [WithMemory].
-func (c *Claims) FromMemory() bool { return c.fromMemory }
 
 // ownClaims are claims with room for their audience, which is short, so that it
 // takes no memory besides.
@@ -93,17 +87,12 @@ type ownClaims struct {
 
 // clone returns claims of the caller's own.
 func (c *Claims) clone() *Claims {
-	own := &ownClaims{}
-	own.copy(c)
-	return &own.Claims
-}
-
-func (o *ownClaims) copy(c *Claims) {
-	o.Claims = *c
+	own := &ownClaims{Claims: *c}
 	if c.Audience != nil {
-		o.Audience = append(o.audience[:0], c.Audience...)
+		own.Audience = append(own.audience[:0], c.Audience...)
 	}
-	o.AMR = slices.Clone(c.AMR)
+	own.AMR = slices.Clone(c.AMR)
+	return &own.Claims
 }
 
 // A payload is the claims set that a token carries, for [As].

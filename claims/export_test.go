@@ -51,17 +51,6 @@ func (m *memory) slots() []*atomic.Pointer[remembered] {
 	return all
 }
 
-// Unmarked returns a copy of claims that does not tell whether they are from the
-// memory.
-func (c *Claims) Unmarked() *Claims {
-	if c == nil {
-		return nil
-	}
-	copied := *c
-	copied.fromMemory = false
-	return &copied
-}
-
 // Clean looks through the whole memory, as requests at that moment would bit by bit.
 func (v *Validator) Clean(now time.Time) {
 	for range v.memory.buckets {

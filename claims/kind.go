@@ -16,7 +16,7 @@ const declaredType = "at+jwt"
 
 // checkKind returns [ErrIDToken] or [ErrTokenType] unless the token may be an
 // access token. typ is the header's, as a media type in lower case.
-func checkKind(typ string, payload strictjson.Object) error {
+func checkKind(typ string, payload *strictjson.Object) error {
 	declared := typ == declaredType
 	if !declared && typ != "jwt" && typ != "" {
 		return fmt.Errorf("%w: its typ is %s", ErrTokenType, strictjson.Excerpt(typ))
@@ -32,7 +32,7 @@ func checkKind(typ string, payload strictjson.Object) error {
 
 // checkMarks refuses a token with a claim that only other kinds have. A mark
 // counts by being there, whatever its value.
-func checkMarks(declared bool, payload strictjson.Object) error {
+func checkMarks(declared bool, payload *strictjson.Object) error {
 	// Keycloak says in the payload what kind of token it is.
 	var keycloak string
 	if value, ok := payload.Lookup("typ"); ok {
@@ -97,7 +97,7 @@ var (
 // grants nothing: an ID Token in disguise. It is one even if its audience is this
 // API, which happens where the client's ID and the API's identifier are the same.
 // A bare token, which does neither, is let in.
-func checkEvidence(payload strictjson.Object) error {
+func checkEvidence(payload *strictjson.Object) error {
 	for _, name := range access {
 		// A token_use other than "access" was refused before.
 		if value, ok := payload.Lookup(name); ok && saysSomething(value) {

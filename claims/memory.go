@@ -97,15 +97,16 @@ type memory struct {
 
 // A bucket has the tokens whose tags are alike in their last bits. The marks tell enough
 // of them that none need be looked at which is not wanted: each is far from the
-// processor. Where two tokens come to a slot at once, its mark may be that of the one and
-// its token the other: then this is not found, and goes as others come.
+// processor. Where two change a slot at once, the mark may be another token's than the one
+// that is there, or that of none: then this token is not found, or is the first to go, and
+// the bucket is as it should be again when others come.
 type bucket struct {
 	marks [8]atomic.Uint64
 	slots [8]atomic.Pointer[remembered]
 }
 
-// A mark is the first half of a token's tag, and when the token was last used, in
-// seconds. Zero is that of a free slot.
+// mark returns the first half of a token's tag, and behind it when the token was last used,
+// in seconds, of which half a number is enough until 2106. Zero is the mark of a free slot.
 func mark(tag uint64, used time.Time) uint64 { return tag>>32<<32 | uint64(uint32(used.Unix())) }
 
 func isMarkOf(tag, mark uint64) bool { return tag>>32 == mark>>32 }
@@ -131,17 +132,20 @@ type hitCount struct {
 // It is not changed once it is in the table, and holds on to nothing that has the
 // token's signature, or that another may change.
 type remembered struct {
-	tag    uint64
-	until  time.Time // its time is over, leeway included
-	signed string    // what was
+	// What is looked at when the token is pushed out stands together, in one line of the
+	// processor's cache.
+	tag   uint64
+	until time.Time // its time is over, leeway included
+	size  int64
+
+	signed string // what was
 	seal   [sealSize]byte
-	size   int64
 
 	issuer     *issuer
 	algorithm  string
 	keyID      string    // that the token names
 	thumbprint string    // of the key that has verified it
-	claims     ownClaims // shared by those who only read: see recall
+	claims     ownClaims // shared by those who only read: see belief
 	payload    payload   // of the claims
 }
 
@@ -222,40 +226,20 @@ func (m *memory) count(known bool) {
 	}
 }
 
-// entry returns what is to be remembered of a token that is good but for the
-// user's own check; nil where there is no memory, or the token would push out too
-// many.
-func (m *memory) entry(i *inspection) *remembered {
+// keep remembers an accepted token, unless it would push out too many.
+func (m *memory) keep(i *inspection) {
 	if m == nil {
-		return nil
-	}
-	r := &remembered{
-		tag:        m.tag(i.token),
-		signed:     strings.Clone(i.form.SigningInput), // without the signature behind it
-		issuer:     i.issuer,
-		algorithm:  i.form.Algorithm,
-		keyID:      i.form.KeyID,
-		thumbprint: i.key.Thumbprint(),
-		until:      i.claims.Expiry.Add(i.issuer.leeway),
-	}
-	m.gmac.Seal(r.seal[:0], nil, nil, view(i.token[len(r.signed):]))
-	// Nothing is shared with the first request's claims, which its handler may fill
-	// with anything.
-	r.claims.copy(i.claims)
-	r.payload = *i.claims.payload
-	r.claims.payload = &r.payload
-	r.claims.fromMemory = true
-	if r.size = r.weigh(); r.size > m.maxBytes/8 {
-		return nil
-	}
-	return r
-}
-
-// keep remembers an accepted token.
-func (m *memory) keep(r *remembered, now time.Time) {
-	if r == nil {
 		return
 	}
+	r, now := i.entry, i.now
+	if r.size = r.weigh(len(i.form.SigningInput)); r.size > m.maxBytes/8 {
+		return
+	}
+	r.signed = strings.Clone(i.form.SigningInput) // without the signature behind it
+	r.tag = m.tag(i.token)
+	r.until = r.claims.Expiry.Add(i.issuer.leeway)
+	m.gmac.Seal(r.seal[:0], nil, nil, view(i.token[len(r.signed):]))
+	r.issuer, r.algorithm, r.keyID, r.thumbprint = i.issuer, i.form.Algorithm, i.form.KeyID, i.key.Thumbprint()
 	m.put(r, now)
 	// Entries whose time is over go as others come, and more than that where the
 	// bytes are too many. A bucket that nobody has looked at for long is far from the
@@ -272,32 +256,39 @@ func (m *memory) keep(r *remembered, now time.Time) {
 }
 
 // put puts a token into its bucket: into its own slot, a free one, or that of the
-// token that was used least recently. Where the bytes have run out, a free one is the
-// last choice, so that a token of this bucket goes and no other need be looked at.
+// token that was used least recently, as one whose time is over will soon be. Where the
+// bytes have run out, a free one is the last choice, so that a token of this bucket goes
+// and no other need be looked at.
 func (m *memory) put(r *remembered, now time.Time) {
-	const first, last = -1, math.MaxInt64
+	const (
+		own   = -2
+		free  = -1 // all others: the seconds of a mark
+		spare = math.MaxUint32 + 1
+		none  = spare + 1
+	)
 	full := m.bytes.Load()+r.size > m.maxBytes
 	b := m.bucket(r.tag)
-	least, since := 0, int64(last)
+	best, rank := 0, int64(none)
 	for n := range b.marks {
-		used := int64(first)
+		var its int64
 		switch there := b.marks[n].Load(); {
 		case isMarkOf(r.tag, there):
-		case there == 0 && full:
-			used = last - 1
-		case there == 0:
-			used++
+			its = own
+		case there != 0:
+			its = int64(wasUsed(there))
+		case full:
+			its = spare
 		default:
-			used = int64(wasUsed(there))
+			its = free
 		}
-		if used < since {
-			least, since = n, used
+		if its < rank {
+			best, rank = n, its
 		}
 	}
 	m.entries.Add(1)
 	m.bytes.Add(r.size)
-	there := b.slots[least].Swap(r)
-	b.marks[least].Store(mark(r.tag, now))
+	there := b.slots[best].Swap(r)
+	b.marks[best].Store(mark(r.tag, now))
 	m.gone(there, there != nil && there.tag != r.tag && !there.isOver(now))
 }
 
@@ -333,11 +324,12 @@ func (m *memory) clean(now time.Time, makeRoom bool) {
 	}
 }
 
-// drop takes a token out of a slot, unless another is there by now.
+// drop takes a token out of a slot, unless another is there by now. The mark of one that
+// comes in the meantime stays.
 func (m *memory) drop(b *bucket, n int, r *remembered, evicted bool) {
-	mark := b.marks[n].Load()
+	its := b.marks[n].Load()
 	if b.slots[n].CompareAndSwap(r, nil) {
-		b.marks[n].CompareAndSwap(mark, 0)
+		b.marks[n].CompareAndSwap(its, 0)
 		m.gone(r, evicted)
 	}
 }
@@ -345,15 +337,15 @@ func (m *memory) drop(b *bucket, n int, r *remembered, evicted bool) {
 // isOver reports whether the token's time is over.
 func (r *remembered) isOver(now time.Time) bool { return !now.Before(r.until) }
 
-// weigh returns about how many bytes the token takes, rather too many than too few. It
-// holds on to all that was decoded of what was signed.
-func (r *remembered) weigh() int64 {
-	decoded := int64(len(r.signed)) * 3 / 4
+// weigh returns about how many bytes the token takes of which so many were signed, rather
+// too many than too few. It holds on to all that was decoded of them.
+func (r *remembered) weigh(signed int) int64 {
+	decoded := int64(signed) * 3 / 4
 	texts := r.claims.Scope.Len() + len(r.claims.Audience) + len(r.claims.AMR)
-	return int64(unsafe.Sizeof(*r)) + int64(len(r.signed)) +
+	return int64(unsafe.Sizeof(*r)) + int64(signed) +
 		2*decoded + // once more for what was escaped
 		2*int64(unsafe.Sizeof(""))*int64(texts) +
-		r.claims.payload.object.Size()
+		r.payload.object.Size()
 }
 
 func (m *memory) status() MemoryStatus {
@@ -365,28 +357,20 @@ func (m *memory) status() MemoryStatus {
 	return s
 }
 
-// A recollection is what the memory tells of a token.
-type recollection struct {
-	// Nil where the token is not known, or the key that had verified it is not the
-	// issuer's any more.
-	claims *Claims
-	shared bool // with other requests: nobody may change the claims
-
-	keys []*jwks.Key // that may have signed, where they were asked for
-}
-
 // recall looks for the token in the validator's memory and, where it is known, at
 // what may have changed since it was accepted: its issuer's keys, the time, and what
-// the user's own check says.
-func (v *Validator) recall(ctx context.Context, token string) (recollection, error) {
+// the user's own check says. It is not known any more where the key that had verified it
+// is not the issuer's. The keys that may have signed are returned too, if they were asked
+// for.
+func (v *Validator) recall(ctx context.Context, token string) (belief, []*jwks.Key, error) {
 	m := v.memory
 	if m == nil || len(token) > v.maxSize {
-		return recollection{}, nil
+		return belief{}, nil, nil
 	}
 	r, itsMark := m.find(token)
 	if r == nil {
 		m.count(false)
-		return recollection{}, nil
+		return belief{}, nil, nil
 	}
 	i := inspection{validator: v, issuer: r.issuer}
 	i.form.Algorithm, i.form.KeyID = r.algorithm, r.keyID
@@ -394,11 +378,12 @@ func (v *Validator) recall(ctx context.Context, token string) (recollection, err
 	known := err != nil || i.hasKey(r.thumbprint)
 	m.count(known)
 	if err != nil || !known {
-		return recollection{keys: i.keys}, err
+		return belief{}, i.keys, err
 	}
-	i.now, i.claims = time.Now(), &r.claims.Claims
+	i.claims = &r.claims.Claims
+	i.lookAtClock()
 	if err := i.checkTimes(ctx); err != nil {
-		return recollection{}, err
+		return belief{}, nil, err
 	}
 	// Once in a second, since it is shared by all cores. Where all tokens are known,
 	// this is what cleans up.
@@ -413,7 +398,10 @@ func (v *Validator) recall(ctx context.Context, token string) (recollection, err
 		i.claims = r.claims.clone()
 		i.claims.KeyID = i.key.ID()
 	}
-	return recollection{claims: i.claims, shared: shared}, i.ask(ctx)
+	if err := i.ask(ctx); err != nil {
+		return belief{}, nil, err
+	}
+	return belief{claims: i.claims, shared: shared, known: true}, nil, nil
 }
 
 // hasKey reports whether the key is among those that may have signed. Keys are made

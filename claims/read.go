@@ -10,17 +10,10 @@ import (
 	"github.com/bearerguard/bearerguard/scope"
 )
 
-// newClaims reads the registered claims of a claims set, and its scopes from the
-// claims of these names. One with another type than RFC 7519 gives it is an error:
-// whoever wrote it may be misunderstood.
-func newClaims(set strictjson.Object, scopeClaims []string) (*Claims, error) {
-	// One piece of memory for all of it.
-	own := &struct {
-		ownClaims
-		payload payload
-	}{payload: payload{set}}
-	c := &own.Claims
-	c.payload = &own.payload
+// read reads the registered claims of a claims set, and its scopes from the claims of
+// these names. One with another type than RFC 7519 gives it is an error: whoever wrote it
+// may be misunderstood.
+func (c *ownClaims) read(set *strictjson.Object, scopeClaims []string) error {
 	texts := []struct {
 		name  string
 		value *string
@@ -32,7 +25,7 @@ func newClaims(set strictjson.Object, scopeClaims []string) (*Claims, error) {
 	for _, t := range texts {
 		if value, ok := set.Lookup(t.name); ok {
 			if *t.value, ok = value.Text(); !ok {
-				return nil, wrongType(t.name, value, "a string")
+				return wrongType(t.name, value, "a string")
 			}
 		}
 	}
@@ -47,26 +40,26 @@ func newClaims(set strictjson.Object, scopeClaims []string) (*Claims, error) {
 	for _, d := range dates {
 		if value, ok := set.Lookup(d.name); ok {
 			if *d.value, ok = numericDate(value); !ok {
-				return nil, wrongType(d.name, value, "a number of seconds from 1970 to 9999")
+				return wrongType(d.name, value, "a number of seconds from 1970 to 9999")
 			}
 		}
 	}
 	if value, ok := set.Lookup("aud"); ok {
 		if text, one := value.Text(); one {
-			c.Audience = append(own.audience[:0], text)
+			c.Audience = append(c.audience[:0], text)
 		} else if c.Audience, ok = value.Texts(); !ok {
-			return nil, wrongType("aud", value, "a string or an array of strings")
+			return wrongType("aud", value, "a string or an array of strings")
 		}
 	}
 	if value, ok := set.Lookup("cnf"); ok {
 		if _, err := value.Object(); err != nil {
-			return nil, fmt.Errorf("%w: its cnf: %w", ErrMalformed, err)
+			return fmt.Errorf("%w: its cnf: %w", ErrMalformed, err)
 		}
 	}
 	c.ClientID = clientID(set)
 	c.Scope = scopes(set, scopeClaims)
 	c.AuthTime, c.ACR, c.AMR = login(set)
-	return c, nil
+	return nil
 }
 
 func wrongType(name string, value strictjson.Value, want string) error {
@@ -85,6 +78,9 @@ func numericDate(value strictjson.Value) (time.Time, bool) {
 	if value.Kind() != strictjson.KindNumber {
 		return time.Time{}, false
 	}
+	if whole, err := strconv.ParseUint(value.JSON(), 10, 64); err == nil && whole < end { // nearly always
+		return time.Unix(int64(whole), 0), true
+	}
 	seconds, err := strconv.ParseFloat(value.JSON(), 64)
 	if err != nil || seconds < 0 || seconds >= end {
 		return time.Time{}, false
@@ -96,7 +92,7 @@ func numericDate(value strictjson.Value) (time.Time, bool) {
 // clientID returns the client that a token was issued to, by whatever name its
 // issuer has for it. The first name that is there decides, also where its value is
 // no text: another one must not speak in its place.
-func clientID(set strictjson.Object) string {
+func clientID(set *strictjson.Object) string {
 	for _, name := range [...]string{"client_id", "azp", "cid", "appid"} {
 		if value, ok := set.Lookup(name); ok {
 			id, _ := value.Text()
@@ -109,7 +105,7 @@ func clientID(set strictjson.Object) string {
 // login returns when and how the user has logged in. What is of another type than
 // RFC 9068 §2.2.1 gives it says nothing: most APIs never ask, and need not refuse
 // a token for it.
-func login(set strictjson.Object) (at time.Time, acr string, amr []string) {
+func login(set *strictjson.Object) (at time.Time, acr string, amr []string) {
 	value, _ := set.Lookup("auth_time")
 	at, _ = numericDate(value)
 	value, _ = set.Lookup("acr")
@@ -121,7 +117,7 @@ func login(set strictjson.Object) (at time.Time, acr string, amr []string) {
 
 // scopes returns what a token permits. A claim of another type than a string or
 // an array of strings grants nothing.
-func scopes(set strictjson.Object, claims []string) scope.Set {
+func scopes(set *strictjson.Object, claims []string) scope.Set {
 	var permitted scope.Set
 	for _, name := range claims {
 		value, ok := set.Lookup(name)

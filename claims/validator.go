@@ -352,47 +352,52 @@ func (v *Validator) Status() []jwks.Status {
 // How long it takes tells how far a token has come, and no secret: all that is
 // compared with it are identifiers that the API's clients know, and public keys.
 func (v *Validator) Validate(ctx context.Context, token string) (*Claims, error) {
-	c, shared, err := v.believe(ctx, token)
-	if shared {
-		c = c.clone()
+	believed, err := v.believe(ctx, token)
+	if believed.shared {
+		return believed.claims.clone(), nil
 	}
-	return c, err
+	return believed.claims, err
 }
 
 func init() {
-	known.Validate = func(v any, ctx context.Context, token string) (any, error) {
-		c, _, err := v.(*Validator).believe(ctx, token)
-		return c, err
+	known.Validate = func(v any, ctx context.Context, token string) (any, bool, error) {
+		believed, err := v.(*Validator).believe(ctx, token)
+		return believed.claims, believed.known, err
 	}
 	known.HasSignOfMachine = func(c any) bool { return c.(*Claims).machineSign() != none }
 }
 
-// believe is [Validator.Validate] without the copy: it reports whether the claims are
-// the memory's, and shared with other requests.
-func (v *Validator) believe(ctx context.Context, token string) (_ *Claims, shared bool, _ error) {
-	recalled, err := v.recall(ctx, token)
-	if err != nil {
-		return nil, false, err
-	} else if recalled.claims != nil {
-		return recalled.claims, recalled.shared, nil
+// A belief is what a good token says.
+type belief struct {
+	claims *Claims
+	shared bool // with other requests, as it may be: nobody may change the claims
+	known  bool // the signature was verified for an earlier request
+}
+
+// believe is [Validator.Validate] without the copy.
+func (v *Validator) believe(ctx context.Context, token string) (belief, error) {
+	recalled, keys, err := v.recall(ctx, token)
+	if err != nil || recalled.known {
+		return recalled, err
 	}
 	i := v.inspect(token)
 	defer v.release(i)
-	i.keys = recalled.keys
+	i.keys = keys
 	const last = len(steps) - 1
 	for s := range last {
 		if err := steps[s].run(&i.inspection, ctx); err != nil {
-			return nil, false, err
+			return belief{}, err
 		}
 	}
-	// What is remembered is what the token says, whatever the user's own check, the
-	// last, does to the claims.
-	r := v.memory.entry(&i.inspection)
-	if err := steps[last].run(&i.inspection, ctx); err != nil {
-		return nil, false, err
+	shared := i.issuer.check == nil
+	if !shared { // the check might change them
+		i.claims = i.entry.claims.clone()
 	}
-	v.memory.keep(r, i.now)
-	return i.claims, false, nil
+	if err := steps[last].run(&i.inspection, ctx); err != nil {
+		return belief{}, err
+	}
+	v.memory.keep(&i.inspection)
+	return belief{claims: i.claims, shared: shared}, nil
 }
 
 // A roomyInspection has the room that a token is taken apart in.

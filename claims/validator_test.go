@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/bearerguard/bearerguard/authtest"
 	"github.com/bearerguard/bearerguard/claims"
 	"github.com/bearerguard/bearerguard/jwks"
 	"github.com/stretchr/testify/require"
@@ -561,6 +562,34 @@ func TestTimeIsReadAfterTheWaitForKeys(t *testing.T) {
 		_, err = v.Validate(t.Context(), sign(goodHeader, payload(set{"exp": time.Now().Unix() + 30})))
 		require.ErrorIs(t, err, claims.ErrExpired)
 	})
+}
+
+// A Remote tells the time too where it has the keys at once. Where it has not, that time
+// is over when it has them.
+func TestTimeIsReadAfterTheWaitForANewKey(t *testing.T) {
+	for name, warm := range map[string]bool{"the first": false, "a new one": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				provider := authtest.NewIssuer(t)
+				config := provider.Config(audience)
+				config.Leeway = claims.NoLeeway
+				v, err := claims.NewValidator(config)
+				require.NoError(t, err)
+				if warm {
+					_, err := v.Validate(t.Context(), provider.Token())
+					require.NoError(t, err)
+					provider.Rotate()
+				}
+				provider.SetDelay(2 * time.Second)
+				began := time.Now()
+				_, err = v.Validate(t.Context(), provider.Token(authtest.Expiry(time.Now().Add(time.Second))))
+				require.ErrorIs(t, err, claims.ErrExpired)
+				require.GreaterOrEqual(t, time.Since(began), 2*time.Second, "it had to wait")
+				_, err = v.Validate(t.Context(), provider.Token(authtest.Expiry(time.Now().Add(time.Second))))
+				require.NoError(t, err)
+			})
+		})
+	}
 }
 
 func TestABoundTokenIsNoBearerToken(t *testing.T) {

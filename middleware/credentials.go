@@ -34,7 +34,7 @@ type credential struct {
 	from  place
 }
 
-type place int
+type place int8
 
 const (
 	inHeader place = iota

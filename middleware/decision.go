@@ -41,8 +41,9 @@ type Decision struct {
 	KeyID string
 
 	// FromMemory tells that the token's signature was not verified for this decision,
-	// since it had been before: for an earlier request (claims.WithMemory), or by the
-	// same guard further out.
+	// since it had been before: by the same guard further out, or for an earlier request
+	// (claims.WithMemory). The latter is not told of a [Validator] of one's own, also
+	// where that asks a claims.Validator.
 	FromMemory bool
 
 	// Duration is how long the decision took, waiting for keys included.
@@ -151,7 +152,7 @@ func (g *Guard) tell(r *http.Request, policy Policy, v *verdict) {
 	if p := v.passage; p != nil {
 		d.Issuer, d.ClientID, d.KeyID, d.claims = p.claims.Issuer, p.claims.ClientID, p.claims.KeyID, p.claims
 		there, _ := r.Context().Value(passageKey{}).(*passage)
-		d.FromMemory = there == p || p.claims.FromMemory()
+		d.FromMemory = there == p || p.remembered
 	}
 	for _, observe := range g.observers {
 		observe(r.Context(), d)

@@ -264,6 +264,7 @@ type passage struct {
 	guard           *Guard
 	token           string
 	from            place
+	remembered      bool           // the token was verified for an earlier request
 	claims          *claims.Claims // the validator's: what is believed; see validate
 	met             []Requirement  // of the guards that the request has come to
 
@@ -328,7 +329,7 @@ func (g *Guard) authenticate(r *http.Request) (*passage, *Error) {
 	if p, _ := r.Context().Value(passageKey{}).(*passage); p != nil && p.guard == g && p.token == found.token && p.lasts() {
 		return p, nil
 	}
-	c, err := g.validate(r.Context(), found.token)
+	c, remembered, err := g.validate(r.Context(), found.token)
 	switch {
 	case err != nil && g.ours && !wasRead(err) && !isToken68(found.token):
 		return nil, invalidRequest(sayOneHeader, errNotOneToken)
@@ -339,20 +340,21 @@ func (g *Guard) authenticate(r *http.Request) (*passage, *Error) {
 	case c == nil:
 		return nil, unavailable(errors.New("middleware: the validator returned neither claims nor an error"))
 	}
-	return &passage{guard: g, token: found.token, from: found.from, claims: c}, nil
+	return &passage{guard: g, token: found.token, from: found.from, remembered: remembered, claims: c}, nil
 }
 
 // validate asks the validator. What it says may be shared with other requests, so
 // whoever is not of this package gets a copy.
-func (g *Guard) validate(ctx context.Context, token string) (*claims.Claims, error) {
+func (g *Guard) validate(ctx context.Context, token string) (_ *claims.Claims, remembered bool, _ error) {
 	if !g.ours {
-		return g.validator.Validate(ctx, token)
+		c, err := g.validator.Validate(ctx, token)
+		return c, false, err
 	}
-	c, err := known.Validate(g.validator, ctx, token)
+	c, remembered, err := known.Validate(g.validator, ctx, token)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return c.(*claims.Claims), nil
+	return c.(*claims.Claims), remembered, nil
 }
 
 // wasRead reports whether the validator's error says that the token is as a b64token
@@ -386,7 +388,7 @@ func (p *passage) attach(r *http.Request, met []Requirement) *http.Request {
 		ctx = p
 	case len(met) > 0:
 		ctx = &passage{
-			Context: ctx, guard: p.guard, token: p.token, from: p.from, claims: p.claims,
+			Context: ctx, guard: p.guard, token: p.token, from: p.from, remembered: p.remembered, claims: p.claims,
 			met: slices.Concat(p.met, met), first: cmp.Or(p.first, p),
 		}
 	default: // somebody may have put other claims behind it

@@ -8,9 +8,10 @@ package known
 import "context"
 
 // Validate is the method Validate of the *claims.Validator v; its claims are a
-// *claims.Claims, which the caller must neither change nor hand out. Package claims
-// sets it.
-var Validate func(v any, ctx context.Context, token string) (claims any, err error)
+// *claims.Claims, which the caller must neither change nor hand out. It reports whether
+// the token's signature was verified for an earlier request and remembered since. Package
+// claims sets it.
+var Validate func(v any, ctx context.Context, token string) (claims any, remembered bool, err error)
 
 // HasSignOfMachine reports whether a *claims.Claims has any sign of a machine, whatever
 // else it says. Package claims sets it.
