@@ -58,8 +58,9 @@ func FromToken(list string) Set {
 	// A list of nothing but spaces must not cost sixteen times its length.
 	const most = 16
 	words := make([]string, 0, min(most, 1+strings.Count(list, " ")))
-	for word := range strings.SplitSeq(list, " ") {
-		if isWord(word) {
+	for list != "" {
+		var word string
+		if word, list, _ = strings.Cut(list, " "); isWord(word) {
 			words = append(words, word)
 		}
 	}
