@@ -5,9 +5,10 @@
 //	go run ./bench/cmd/table -raw new.txt           # and keep what benchstat and the chart read
 //	go run ./bench/cmd/table -only '^(floor|again)$' -rounds 3
 //
-// In a round each benchmark runs once, right after the floor that it is compared
-// with, so that whatever else the machine does meets both. The first round takes longer, since tokens must be signed, up to
-// 100,000 of them.
+// In a round each benchmark runs once, in turns with the floor that it is compared with,
+// so that whatever else the machine does meets both; those in parallel run right after
+// theirs. The first round takes longer, since tokens must be signed, up to 100,000 of
+// them.
 package main
 
 import (
@@ -33,7 +34,7 @@ import (
 func main() {
 	log.SetFlags(0)
 	rounds := flag.Int("rounds", 10, "how often each benchmark runs")
-	benchtime := flag.String("benchtime", "100ms", "how long each benchmark runs, as for go test")
+	benchtime := flag.String("benchtime", "500ms", "how long each benchmark runs, as for go test")
 	only := flag.String("only", "", "run the benchmarks that match this `regexp`, and the floor")
 	rawFile := flag.String("raw", "", "write what the benchmarks print to this `file`")
 	flag.Parse()
@@ -68,9 +69,6 @@ func main() {
 		for round := range *rounds {
 			fmt.Fprintf(os.Stderr, "\rround %d of %d, %d benchmarks ", round+1, *rounds, len(cases))
 			for _, c := range cases {
-				if !strings.HasSuffix(c.Name, "floor") && !strings.HasPrefix(c.Name, "parallel/") {
-					measure(out, cases[0]) // the floor; those in parallel have their own
-				}
 				measure(out, c)
 			}
 		}

@@ -19,7 +19,7 @@ type Run struct {
 	Names []string            // of the benchmarks, as they came
 	Units map[string][]Series // by name
 
-	ratios map[string][]float64 // of each value of ns/op to the floor that ran last before it
+	ratios map[string][]float64 // of each value of ns/op to the floor that it is compared with
 }
 
 // A Series has the values of one unit, one a round.
@@ -56,7 +56,11 @@ func Read(r io.Reader) (Run, error) {
 				run.add(name, fields[i+1], value)
 			}
 		}
-		if floor := run.Values(run.floorOf(name), "ns/op"); len(floor) > 0 {
+		floor := run.Values(name, "floor-ns/op")
+		if len(floor) == 0 {
+			floor = run.Values(run.floorOf(name), "ns/op")
+		}
+		if len(floor) > 0 {
 			run.ratios[name] = append(run.ratios[name], last(run.Values(name, "ns/op"))/last(floor))
 		}
 	}
@@ -84,8 +88,9 @@ func (run Run) Values(name, unit string) []float64 {
 }
 
 // Ratio returns how much longer a benchmark takes than the floor: the median over
-// the rounds, each compared with the floor that ran last before it, and half of
-// what is between the quartiles, as a share of the median.
+// the rounds, and half of what is between the quartiles, as a share of the median. In each
+// round, the floor is the one that ran in turns with the benchmark (floor-ns/op), or else
+// the one that ran last before it.
 func (run Run) Ratio(name string) (median, spread float64) { return middle(run.ratios[name]) }
 
 // Compare returns the same for two benchmarks, as ratios of their ratios.
@@ -113,8 +118,8 @@ func middle(ratios []float64) (median, spread float64) {
 	return median, (Quantile(ratios, 0.75) - Quantile(ratios, 0.25)) / 2 / median
 }
 
-// floorOf returns the name of the floor that a benchmark is compared with: the one
-// beside it or above, which has as many cores.
+// floorOf returns the name of the floor that a benchmark is compared with where it has
+// none of its own: the one beside it or above, which has as many cores.
 func (run Run) floorOf(name string) string {
 	for {
 		slash := strings.LastIndexByte(name, '/')

@@ -36,3 +36,15 @@ BenchmarkGuard/again-2      	10	 30 ns/op	9 B/op	1 allocs/op
 	require.InDelta(t, 2.5, ratio, 1e-9)
 	require.InDelta(t, 8, run.Median("again", "B/op"), 1e-9)
 }
+
+func TestAFloorThatRanInTurnsComesBeforeAnyOther(t *testing.T) {
+	run, err := results.Read(strings.NewReader(`
+BenchmarkGuard/floor-2      	10	100 ns/op
+BenchmarkGuard/again-2      	10	 20 ns/op	80 floor-ns/op
+BenchmarkGuard/again-2      	10	 20 ns/op	40 floor-ns/op
+BenchmarkGuard/again-2      	10	 20 ns/op	50 floor-ns/op
+`))
+	require.NoError(t, err)
+	ratio, _ := run.Ratio("again")
+	require.InDelta(t, 0.4, ratio, 1e-9)
+}
