@@ -40,7 +40,7 @@ func TestAllocationBudgets(t *testing.T) {
 		allocations float64
 		bytes       float64
 	}{
-		{"first sight", firstSights, 200, 20, 4 << 10},
+		{"first sight", firstSights, 200, 18, 3584},
 		{"again", again, 200, 2, 512},
 		{"no token", nil, 401, 6, 320},
 		{"malformed", []string{"Bearer 8xLOxBtZp8"}, 401, 8, 512},
