@@ -296,8 +296,8 @@ func init() { known.KeysNow = (*Remote).keysNow }
 // returns no keys in all other cases. And it tells when it looked.
 func (r *Remote) keysNow(alg, kid string) ([]*Key, time.Time) {
 	now := time.Now()
-	s := r.fetches.latest.Load()
-	if s == nil || s.ages.phase(age(s.fetched, r.fetches.clock.at(now))) != fresh {
+	s, phase := r.lookAt(r.fetches.clock.at(now))
+	if phase != fresh {
 		return nil, time.Time{}
 	}
 	return s.index.find(alg, kid), now
@@ -314,11 +314,17 @@ func (r *Remote) made() error {
 // look returns the latest snapshot and what its age means.
 func (r *Remote) look() (*snapshot, phase, instant) {
 	now := r.fetches.clock.now()
+	s, phase := r.lookAt(now)
+	return s, phase, now
+}
+
+// lookAt is look at that instant.
+func (r *Remote) lookAt(now instant) (*snapshot, phase) {
 	s := r.fetches.latest.Load()
 	if s == nil {
-		return nil, expired, now
+		return nil, expired
 	}
-	return s, s.ages.phase(age(s.fetched, now)), now
+	return s, s.ages.phase(age(s.fetched, now))
 }
 
 // usable returns a snapshot that may be used, and [ErrUnavailable] where there is
