@@ -136,18 +136,16 @@ func isEd25519(public crypto.PublicKey) bool {
 }
 
 func digest(hash crypto.Hash, input []byte) []byte {
+	if hash == crypto.SHA256 { // nearly always, and cheaper by an allocation
+		sum := sha256.Sum256(input)
+		return sum[:]
+	}
 	h := hash.New()
 	h.Write(input)
 	return h.Sum(nil)
 }
 
 func verifyPKCS1v15(hash crypto.Hash) func(crypto.PublicKey, []byte, []byte) bool {
-	if hash == crypto.SHA256 { // nearly always, and cheaper by an allocation
-		return func(public crypto.PublicKey, input, signature []byte) bool {
-			sum := sha256.Sum256(input)
-			return rsa.VerifyPKCS1v15(public.(*rsa.PublicKey), crypto.SHA256, sum[:], signature) == nil
-		}
-	}
 	return func(public crypto.PublicKey, input, signature []byte) bool {
 		return rsa.VerifyPKCS1v15(public.(*rsa.PublicKey), hash, digest(hash, input), signature) == nil
 	}
