@@ -293,12 +293,11 @@ func (o *Object) add(m Member) error {
 	// Up to here comparing costs less than hashing; beyond it, a document made
 	// of thousands of names must not cost their square.
 	const few = 24
-	its := trait(m.Name)
-	if o.traits&its != 0 && o.Has(m.Name) {
+	if o.Has(m.Name) {
 		return &RepeatedError{m.Name}
 	}
 	o.members = append(o.members, m)
-	o.traits |= its
+	o.traits |= trait(m.Name)
 	switch {
 	case o.index != nil:
 		o.index[m.Name] = len(o.members) - 1
