@@ -143,9 +143,9 @@ var strictBase64 = base64.RawURLEncoding.Strict()
 func decode(to []byte, name, part string) ([]byte, error) {
 	before := len(to)
 	decoded, err := strictBase64.AppendDecode(to, []byte(part))
-	// The decoder of the standard library skips line breaks. Then there is less than so
-	// many characters make, unless one of them was one more than whole groups are: without
-	// line breaks, there is no such number.
+	// The decoder of the standard library skips line breaks, and then makes less than so
+	// many characters are worth. Only one character more than whole groups is worth
+	// nothing, so such a length is refused by itself.
 	if err != nil || len(part)%4 == 1 || len(decoded)-before != strictBase64.DecodedLen(len(part)) {
 		return nil, fmt.Errorf("its %s is not base64url without padding", name)
 	}
