@@ -202,7 +202,8 @@ func firstSightAmong(s *Scene, n int) func(*testing.B) {
 	return func(b *testing.B) { firstSight(s, 0, others()...)(b) }
 }
 
-// sendNew sends tokens to validators that do not know them, but others.
+// sendNew sends tokens to validators that do not know them, but others. Each option is
+// another issuer.
 func sendNew(b *testing.B, s *Scene, tokens, others []string, options []claims.Option) {
 	keys := newKeys(s)
 	var h guarded
@@ -211,6 +212,9 @@ func sendNew(b *testing.B, s *Scene, tokens, others []string, options []claims.O
 			panic("bench: a token was known that should not be")
 		}
 		h = newGuarded(keys, nothing, options...)
+		if got, want := len(h.validator.Issuers()), 1+len(options); got != want {
+			panic(fmt.Sprintf("bench: %d issuers instead of %d", got, want))
+		}
 		c := newClient("")
 		for _, credential := range others {
 			c.authorize(credential)

@@ -7,8 +7,11 @@ import (
 )
 
 // measure times an operation, a few at a time, and after each few the floor: so whatever
-// else the machine does meets both, the collector too. It reports the one as ns/op and the other as
+// else the machine does meets both. It reports the one as ns/op and the other as
 // floor-ns/op. Before each few it calls ready, if there is one, which is not timed.
+//
+// What an operation leaves behind may be collected while the floor runs, which then bears
+// a part of it.
 func (s *Scene) measure(b *testing.B, few int, ready, operate func()) {
 	if ready == nil {
 		ready = func() {}
