@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -424,14 +425,17 @@ func TestALoginThatIsSaidTwiceRefusesTheToken(t *testing.T) {
 
 // For most APIs the claims about the login are a price that they need not pay.
 func TestALoginThatIsNotSaidIsNoAllocation(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector has pools forget what they have, at random")
-	}
 	v := newValidator(t, claims.WithoutMemory())
 	allocations := func(token string) float64 {
 		_, err := v.Validate(t.Context(), token)
 		require.NoError(t, err)
-		return testing.AllocsPerRun(100, func() { _, _ = v.Validate(t.Context(), token) })
+		// The race detector has pools forget what they have, at random: the fewest are
+		// those where none has.
+		fewest := math.Inf(1)
+		for range 100 {
+			fewest = min(fewest, testing.AllocsPerRun(1, func() { _, _ = v.Validate(t.Context(), token) }))
+		}
+		return fewest
 	}
 	// Other members in their place cost the form as much.
 	without := allocations(sign(goodHeader, with(`"abcd_time":1700000000,"abc":"1","abd":["pwd"]`)))
